@@ -1,0 +1,1 @@
+"""main.cf and master.cf: syntax, expansion, typed values, the parameter registry (spec: config chapter)."""

@@ -1,0 +1,1 @@
+"""What master(8) expects of a process: options, inherited descriptors, status messages, limits, privileges, logging."""

@@ -1,0 +1,1 @@
+"""The agent: the host loop, sessions on a transport, the pool, outcomes and reports (spec: delivery chapter)."""

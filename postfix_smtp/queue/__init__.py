@@ -1,0 +1,1 @@
+"""The queue file: records, recipients, marks, locks (spec: queue-file chapter)."""

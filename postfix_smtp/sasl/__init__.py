@@ -1,0 +1,1 @@
+"""SASL client mechanisms and the choice among them (spec: sasl chapter)."""

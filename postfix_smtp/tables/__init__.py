@@ -1,0 +1,1 @@
+"""Lookup tables ``type:name``, one module a type, and match lists (spec: tables chapter)."""

@@ -1,0 +1,1 @@
+"""TLS: policy, contexts, verification, session cache (spec: tls chapter)."""
