@@ -6,8 +6,8 @@ from typing import Protocol
 class Parameters(Protocol):
     """Evaluated parameters.
 
-    Names are always the smtp(8) spelling (``smtp_helo_name``); in a process that runs as ``lmtp`` they give the value of
-    the lmtp parameter that takes its place (``lmtp_lhlo_name``), see config chapter 10.
+    Names are always the smtp(8) spelling (``smtp_helo_name``); in a process that runs as ``lmtp`` they give the value
+    of the lmtp parameter that takes its place (``lmtp_lhlo_name``), see config chapter 10.
     """
 
     @property

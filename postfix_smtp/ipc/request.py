@@ -53,6 +53,9 @@ class Notify(IntFlag):
     DELAY = 8
 
 
+NOTIFY_NOT_GIVEN = Notify(0)
+
+
 class Ret(IntFlag):
     """DSN RET of a message (RFC 3461); 0 is "not given"."""
 
@@ -76,7 +79,7 @@ class Recipient:
     address: str
     offset: int
     dsn_original: str = ""
-    notify: Notify = Notify(0)
+    notify: Notify = NOTIFY_NOT_GIVEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""What happens to the message on its way out: headers, MIME, checks, rewriting, line endings (spec: message chapter)."""
+"""What happens to the message on its way out: headers, MIME, checks, rewriting, line ends (spec: message chapter)."""

@@ -32,5 +32,5 @@ class Table(ABC):
         """The file behind the table was replaced since it was opened: the process should restart (tables chapter)."""
         return False
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most tables hold nothing open
         """Give back descriptors."""
