@@ -1,7 +1,7 @@
 """What may appear in a log line or in a report: Postfix's rule for text that comes from outside.
 
-Every octet that is not printable becomes ``?``; a NUL ends the text (process chapter 14.7). Log lines and server replies
-obey the same rule.
+Every octet that is not printable becomes ``?``; a NUL ends the text (process chapter 14.7). Log lines and
+server replies obey the same rule.
 """
 
 import re
