@@ -1,0 +1,284 @@
+"""What one DNS look-up means for mail (delivery chapter 4.2): CNAME steps, checks of names, the reply filter."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from postfix_smtp import log
+from postfix_smtp.errors import TableError
+from postfix_smtp.routing import names
+from postfix_smtp.routing.dns_client import DnsClient, RawAnswer, Record
+
+MAX_CHAIN = 10
+MAX_RECORDS = 100
+
+
+class Result(IntEnum):
+    """Result of a look-up, in rising precedence when several types are asked."""
+
+    NOTFOUND = 1
+    NULLMX = 2
+    NULLSRV = 3
+    FAIL = 4
+    INVAL = 5
+    RETRY = 6
+    POLICY = 7
+    OK = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The outcome of one look-up.
+
+    Attributes:
+        result: what it means.
+        text: reason for people, empty if OK.
+        records: at least one if OK.
+        secure: every step of the answer was validated.
+        name: the name of the last question, after CNAME steps.
+    """
+
+    result: Result
+    text: str = ""
+    records: tuple[Record, ...] = ()
+    secure: bool = False
+    name: str = ""
+
+
+ReplyFilter = Callable[[str], Awaitable[str | None]]
+_NOT_FOUND = "Host or domain name not found. Name service error for name={name} type={type}: {why}"
+_MALFORMED = "Name service error for name={name} type={type}: Malformed or unexpected name server reply"
+
+
+class Resolver:
+    """Look-ups by Postfix's rules.
+
+    Args:
+        client: asks the servers.
+        reply_filter: ``smtp_dns_reply_filter`` as a function of the record's text; None if there is none.
+        filter_title: parameter name for its warnings.
+        dnssec_probe: ``type:name`` asked once when an unvalidated answer is seen first; empty: never.
+        defnames, dnsrch: ``smtp_dns_resolver_options``, for address look-ups.
+    """
+
+    def __init__(
+        self,
+        client: DnsClient,
+        *,
+        reply_filter: ReplyFilter | None = None,
+        filter_title: str = "smtp_dns_reply_filter",
+        dnssec_probe: str = "",
+        defnames: bool = False,
+        dnsrch: bool = False,
+    ) -> None:
+        self._client = client
+        self._filter = reply_filter
+        self._filter_title = filter_title
+        self._probe = dnssec_probe
+        self._defnames = defnames
+        self._dnsrch = dnsrch
+
+    async def lookup(self, name: str, rtype: str, *, validate: bool = False, search: bool = False) -> Answer:
+        """Look up records of one type.
+
+        Args:
+            name: without trailing dot; internationalised names are converted.
+            validate: ask for DNSSEC validation.
+            search: apply the resolver's search rules, as address look-ups do when configured.
+        """
+        ascii_name = names.to_ascii(name) or name
+        if names.is_address(ascii_name) or not names.is_hostname(ascii_name, wildcard=True):
+            return Answer(Result.NOTFOUND, f"Name service error for {ascii_name}: invalid host or domain name")
+        if search and (self._defnames or self._dnsrch):
+            return await self._search(ascii_name, rtype, validate)
+        return await self._follow(ascii_name, rtype, validate)
+
+    async def addresses(self, name: str, families: tuple[str, ...], *, validate: bool = False) -> Answer:
+        """Look up A and AAAA records.
+
+        Args:
+            families: ``A``, ``AAAA``, in the order to ask.
+
+        Records are those of all families; without any, result and text of the highest precedence.
+        """
+        if len(families) > 1:
+            self.prefetch_addresses(name, families, validate=validate)
+        best = Answer(Result.NOTFOUND)
+        found: list[Record] = []
+        secure = True
+        for rtype in families:
+            answer = await self.lookup(name, rtype, validate=validate, search=True)
+            if answer.result is Result.OK:
+                found += answer.records
+                secure = secure and answer.secure
+            if answer.result >= best.result:
+                best = answer
+        if best.result is Result.OK:
+            return replace(best, records=tuple(found), secure=secure)
+        return best
+
+    def prefetch_addresses(self, name: str, families: tuple[str, ...], *, validate: bool = False) -> None:
+        """Begin to ask for addresses that will be needed soon."""
+        if names.is_hostname(name):
+            for rtype in families:
+                self._client.prefetch(name, rtype, validate=validate)
+
+    async def _search(self, name: str, rtype: str, validate: bool) -> Answer:
+        """The system resolver's rules: search list if dots are few or nothing is found, default domain likewise."""
+        config = self._client.config
+        dots = name.count(".")
+        tried: Answer | None = None
+        if dots >= config.ndots:
+            tried = await self._follow(name, rtype, validate)
+            if tried.result is not Result.NOTFOUND:
+                return tried
+        if (dots == 0 and self._defnames) or (dots > 0 and self._dnsrch):
+            for domain in config.search if self._dnsrch else config.search[:1]:
+                answer = await self._follow(f"{name}.{domain}", rtype, validate)
+                if answer.result is not Result.NOTFOUND:
+                    return answer
+                tried = tried or answer
+        if dots < config.ndots:
+            return await self._follow(name, rtype, validate)
+        assert tried is not None
+        return tried
+
+    async def _follow(self, name: str, rtype: str, validate: bool) -> Answer:
+        secure = validate
+        for _ in range(MAX_CHAIN):
+            raw = await self._client.ask(name, rtype, validate=validate)
+            problem = _problem(raw, name, rtype)
+            if problem is not None:
+                return problem
+            secure = secure and raw.authentic
+            if validate and not raw.authentic:
+                await self._probe_dnssec()
+            alias = None
+            wanted: list[Record] = []
+            for record in raw.records:
+                if record.type == rtype:
+                    wanted.append(record)
+                elif record.type == "CNAME":
+                    alias = record.data
+                if record.type in (rtype, "CNAME") and not _valid_owner(record, name):
+                    return Answer(Result.RETRY, _MALFORMED.format(name=name, type=rtype), name=name)
+            if wanted:
+                return await self._judge(name, rtype, wanted, secure)
+            if alias is None or rtype == "CNAME":
+                why = "Host found but no data record of requested type"
+                return Answer(Result.NOTFOUND, _NOT_FOUND.format(name=name, type=rtype, why=why), name=name)
+            name = alias
+            validate = validate and raw.authentic
+        log.warning(f"dns_lookup: Name server loop for {name}")
+        return Answer(Result.NOTFOUND, f"Name server loop for {name}", name=name)
+
+    async def _judge(self, name: str, rtype: str, wanted: list[Record], secure: bool) -> Answer:
+        good: list[Record] = []
+        for record in wanted:
+            match rtype, record.data:
+                case (("MX" | "SRV"), ""):
+                    what = "does not accept mail (nullMX)" if rtype == "MX" else "does not support SRV requests"
+                    return Answer(Result.NULLMX if rtype == "MX" else Result.NULLSRV, f"Domain {name} {what}")
+            if len(good) >= MAX_RECORDS:
+                log.warning(
+                    f"DNS record count limit ({MAX_RECORDS}) exceeded -- "
+                    f"dropping excess record(s) after qname={name} qtype={rtype}"
+                )
+                break
+            if rtype not in ("MX", "SRV", "NS", "CNAME") or _valid_target(record, name):
+                good.append(record)
+        if not good:
+            return Answer(Result.INVAL, _MALFORMED.format(name=name, type=rtype), name=name)
+        if self._filter is not None:
+            return await self._filtered(name, rtype, good, secure)
+        return Answer(Result.OK, "", tuple(good), secure, name)
+
+    async def _filtered(self, name: str, rtype: str, records: list[Record], secure: bool) -> Answer:
+        assert self._filter is not None
+        kept: list[Record] = []
+        for record in records:
+            text = presentation(record)
+            try:
+                action = await self._filter(text)
+            except TableError:
+                action = ""
+            if action is None:
+                kept.append(record)
+                continue
+            if action.split(maxsplit=1)[:1] and action.split(maxsplit=1)[0].upper() == "IGNORE":
+                log.info(f"ignoring DNS RR: {text}")
+                continue
+            if action:
+                log.warning(f'{self._filter_title}: unknown DNS filter action: "{action}"')
+            why = "Invalid DNS reply filter syntax"
+            return Answer(Result.RETRY, f"Error looking up name={name} type={rtype}: {why}", name=name)
+        if not kept:
+            why = "DNS reply filter drops all results"
+            return Answer(Result.POLICY, f"Error looking up name={name} type={rtype}: {why}", name=name)
+        return Answer(Result.OK, "", tuple(kept), secure, name)
+
+    async def _probe_dnssec(self) -> None:
+        """Tell the operator once when the resolver does not validate at all."""
+        if not self._probe:
+            return
+        probe, self._probe = self._probe, ""
+        rtype, _, name = probe.partition(":")
+        raw = await self._client.ask(name.rstrip("."), rtype.upper(), validate=True)
+        problem = _problem(raw, name, rtype.upper())
+        if problem is not None:
+            reason = f"received no response: {problem.text}"
+        elif not raw.authentic:
+            reason = "received a response that is not DNSSEC validated"
+        else:
+            return
+        log.warning("DNSSEC validation may be unavailable")
+        log.warning(f"reason: dnssec_probe '{probe}' {reason}")
+
+
+def presentation(record: Record) -> str:
+    """A record as the reply filter sees it: ``OWNER. TTL IN TYPE DATA``."""
+    data = record.data
+    if record.type == "MX":
+        data = f"{record.preference} {record.data}."
+    elif record.type == "SRV":
+        data = f"{record.preference} {record.weight} {record.port} {record.data}."
+    elif record.type in ("CNAME", "NS"):
+        data += "."
+    return f"{record.owner}. {record.ttl} IN {record.type} {data}"
+
+
+def _problem(raw: RawAnswer, name: str, rtype: str) -> Answer | None:
+    """What an answer without usable records means."""
+    match raw.rcode:
+        case "NOERROR":
+            return None
+        case "NXDOMAIN":
+            result, why = Result.NOTFOUND, "Host not found"
+        case "SERVFAIL" | "REFUSED" | "NOTIMP" | "TIMEOUT":
+            result, why = Result.RETRY, "Host not found, try again"
+        case "MALFORMED":
+            return Answer(Result.RETRY, _MALFORMED.format(name=name, type=rtype), name=name)
+        case _:
+            result, why = Result.FAIL, "Non-recoverable error"
+    return Answer(result, _NOT_FOUND.format(name=name, type=rtype, why=why), name=name)
+
+
+def _valid_owner(record: Record, query: str) -> bool:
+    return _valid_name(record.owner, "resource name", record, query)
+
+
+def _valid_target(record: Record, query: str) -> bool:
+    """Whether an MX or SRV target may be used. An address instead of a name is used, under protest."""
+    if names.is_address(record.data):
+        log.warning(
+            f"numeric domain name in resource data of {record.type} record for {query}: {record.data}",
+        )
+        return True
+    return _valid_name(record.data, "resource data", record, query)
+
+
+def _valid_name(name: str, where: str, record: Record, query: str) -> bool:
+    if name == "" or names.is_hostname(name, report=True, wildcard=True):
+        return True
+    log.warning(f"malformed domain name in {where} of {record.type} record for {query}: {name}")
+    return False

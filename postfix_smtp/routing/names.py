@@ -1,0 +1,104 @@
+"""Host names and numeric addresses as Postfix judges them (config chapter 13, delivery chapter 3.2).
+
+`check_hostname` says why a name is bad, because the log says it too.
+"""
+
+import socket
+
+from postfix_smtp import log
+
+MAX_NAME = 255
+MAX_LABEL = 63
+_LABEL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+_DIGITS = frozenset("0123456789")
+
+
+def is_ipv4(text: str) -> bool:
+    """Four decimal octets."""
+    try:
+        socket.inet_pton(socket.AF_INET, text)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def is_ipv6(text: str) -> bool:
+    """An IPv6 address without brackets, prefix or zone."""
+    try:
+        socket.inet_pton(socket.AF_INET6, text)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def is_address(text: str) -> bool:
+    """A numeric IPv4 or IPv6 address."""
+    return is_ipv6(text) if ":" in text else is_ipv4(text)
+
+
+def hostname_problem(name: str, *, wildcard: bool = False) -> str | None:
+    """Why `name` is no host name, in the words of Postfix's warning; None if it is one.
+
+    Args:
+        wildcard: a leading ``*`` label is allowed (names in the DNS).
+    """
+    if not name:
+        return "valid_hostname: empty hostname"
+    octets = name.encode("utf-8", "surrogateescape")
+    label = 0
+    seen_other = False
+    for position, octet in enumerate(octets):
+        char = chr(octet)
+        if char in _LABEL and char != "-":
+            label += 1
+            if label > MAX_LABEL:
+                return f"valid_hostname: hostname label too long: {_first(name, 100)}"
+            if char not in _DIGITS:
+                seen_other = True
+        elif wildcard and char == "*" and position == 0:
+            label += 1
+            seen_other = True
+        elif char == ".":
+            if label == 0 or position == len(octets) - 1:
+                return f"valid_hostname: misplaced delimiter: {_first(name, 100)}"
+            label = 0
+        elif char == "-":
+            seen_other = True
+            label += 1
+            following = octets[position + 1 : position + 2]
+            if label == 1 or following in (b"", b"."):
+                return f"valid_hostname: misplaced hyphen: {_first(name, 100)}"
+        else:
+            return f"valid_hostname: invalid character {octet}(decimal): {_first(name, 100)}"
+    if not seen_other:
+        return f"valid_hostname: numeric hostname: {_first(name, 100)}"
+    if len(octets) > MAX_NAME:
+        return f"valid_hostname: bad length {len(octets)} for {_first(name, 100)}..."
+    return None
+
+
+def is_hostname(name: str, *, report: bool = False, wildcard: bool = False) -> bool:
+    """Whether `name` is a syntactically valid ASCII host name; `report` logs why not as a warning."""
+    problem = hostname_problem(name, wildcard=wildcard)
+    if problem is not None and report:
+        log.warning(problem)
+    return problem is None
+
+
+def _first(text: str, length: int) -> str:
+    return text[:length]
+
+
+def to_ascii(name: str) -> str | None:
+    """The A-label form of a domain name (UTS #46, non-transitional); None if it has none.
+
+    ASCII names are returned as they are. Needs the package ``idna`` for others; without it they have none.
+    """
+    if name.isascii():
+        return name
+    try:
+        import idna
+
+        return idna.encode(name, uts46=True, transitional=False, std3_rules=False).decode("ascii")
+    except (ImportError, UnicodeError):
+        return None
