@@ -53,3 +53,20 @@ def reply_failure(peer: Peer, reply: Reply, reason: str, *, throttle: bool = Fal
 def local_failure(status: str, reason: str, *, throttle: bool = False) -> Failure:
     """A failure that no server reported: no diagnostic, no remote MTA."""
     return Failure(Dsn(status, reason), throttle=throttle)
+
+
+class BodyError(Exception):
+    """The message content cannot be sent: the transaction ends without its final dot (message chapter 9).
+
+    Output that is still buffered is sent all the same, except when the queue file is damaged
+    (`failure.corrupt_queue_file`): then it is thrown away.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.dsn.reason)
+        self.failure = failure
+
+
+class LocalDataError(Exception):
+    """A look-up table could not answer; already logged. The session makes ``local data error while talking to`` of
+    it, a failure that throttles the destination."""
