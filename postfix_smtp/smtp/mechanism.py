@@ -1,0 +1,37 @@
+"""What the conversation needs from a SASL mechanism (RFC 4954); the mechanisms are in :mod:`postfix_smtp.sasl`."""
+
+from typing import Protocol
+
+
+class SaslError(Exception):
+    """The mechanism cannot go on.
+
+    Attributes:
+        reason: the library's status text, ``bad protocol / cancel``; a warning has been logged where there is one.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Mechanism(Protocol):
+    """Client side of one authentication exchange, without I/O and without base64."""
+
+    @property
+    def name(self) -> str:
+        """As it is sent in the AUTH command, upper case."""
+
+    def initial(self) -> bytes:
+        """The first message, empty if the server speaks first.
+
+        Raises:
+            SaslError: the mechanism cannot start.
+        """
+
+    def step(self, challenge: bytes) -> bytes:
+        """The answer to a challenge.
+
+        Raises:
+            SaslError: the challenge is wrong, or one too many.
+        """
