@@ -1,0 +1,510 @@
+"""The delivery agent: one request from queue file to reply (delivery chapter 1).
+
+1. Open and lock the queue file.
+2. Checks that reject the whole request.
+3. Walk over destinations and hosts (:mod:`postfix_smtp.delivery.walk`): look up, reuse a session or make one, deliver.
+4. Recipients still left: another transport, or the last error.
+5. Reply to the queue manager.
+"""
+
+import time
+from dataclasses import replace
+
+from postfix_smtp import log
+from postfix_smtp.delivery import keys, notice
+from postfix_smtp.delivery.connect import ConnectError
+from postfix_smtp.delivery.keys import KeyContext
+from postfix_smtp.delivery.pool import Kept
+from postfix_smtp.delivery.report import Reporter
+from postfix_smtp.delivery.session import Body, Session, SessionContext
+from postfix_smtp.delivery.stream import Stream
+from postfix_smtp.delivery.tooling import PLAINTEXT, TlsPlan, Tooling
+from postfix_smtp.delivery.walk import Connect, Outcome, Resolve, ReuseAddress, Reused, ReuseDestination, Walk
+from postfix_smtp.dsn import Dsn
+from postfix_smtp.ipc.pass_on import split_transport
+from postfix_smtp.ipc.request import DeliveryReply, DeliveryRequest, RequestFlags
+from postfix_smtp.queue.file import QueueFile, QueueFileMissing, inspect
+from postfix_smtp.routing.address import Address, Resolution
+from postfix_smtp.routing.destination import (
+    INET_PREFIX,
+    LOOP_PORT,
+    UNIX_PREFIX,
+    WRAPPER_PORT,
+    Destination,
+    parse_destination,
+    split_list,
+    split_nexthop,
+)
+from postfix_smtp.smtp.context import RequireTls, TlsNeed
+from postfix_smtp.smtp.envelope import Envelope
+from postfix_smtp.smtp.failure import Failure
+from postfix_smtp.smtp.peer import Peer
+
+CERTIFICATE_LEVEL = 2  #: TLS levels above this one match certificates
+UNAVAILABLE = Dsn("4.3.0", "server unavailable or unable to receive mail")
+CONFIGURATION_ERROR = "4.3.5"
+
+
+async def deliver(tools: Tooling, request: DeliveryRequest) -> DeliveryReply:
+    """Serve one delivery request.
+
+    Raises:
+        FatalError, PanicError: Postfix's own program would end here without a reply; the caller does that for this
+            request.
+    """
+    inspect(tools.queue, request.queue_name, request.queue_id)
+    try:
+        queue_file = QueueFile.open(tools.queue, request.queue_name, request.queue_id)
+    except QueueFileMissing:
+        return DeliveryReply(False)
+    with queue_file:
+        reporter = Reporter(
+            tools.report,
+            tools.services,
+            request,
+            queue_file,
+            final_delivery="X" in tools.settings.header_flags,
+        )
+        delivery = _Delivery(tools, request, queue_file, reporter)
+        await delivery.run()
+        return reporter.reply()
+
+
+class _Delivery:
+    """One delivery request."""
+
+    def __init__(self, tools: Tooling, request: DeliveryRequest, queue_file: QueueFile, reporter: Reporter) -> None:
+        self._tools = tools
+        self._request = request
+        self._queue_file = queue_file
+        self._reporter = reporter
+        self._body: Body = tools.body(queue_file, request)
+        self._load = False
+        self._store = False
+        self._nexthop = ""  #: the request next-hop of cache keys, while it is remembered
+        self._keys = keys.key_form(tools.settings.version)
+        self._key_context = KeyContext(
+            tools.settings.service,
+            request.sender if tools.settings.sender_dependent and tools.settings.sasl_passwords else None,
+            tools.settings.sasl_passwords,
+            request.options.needs_smtputf8,
+        )
+        self._walk: Walk | None = None
+        self._is_raised = False
+
+    async def run(self) -> None:
+        """Everything between the open queue file and the reply."""
+        tools, request = self._tools, self._request
+        raised = await self._debug(request.nexthop, "noaddr")
+        try:
+            if await self._rejected_as_a_whole():
+                return
+            nexthop = request.nexthop
+            if tools.settings.program == "lmtp":
+                if nexthop.startswith(UNIX_PREFIX):
+                    await self._deliver_local(nexthop.removeprefix(UNIX_PREFIX))
+                    await self._leftovers([nexthop])
+                    return
+                nexthop = nexthop.removeprefix(INET_PREFIX)
+            await self._deliver_remote(nexthop)
+        finally:
+            self._calm(raised)
+
+    async def _debug(self, name: str, address: str) -> bool:
+        """Be verbose if ``debug_peer_list`` says so; one raise at a time. Undone by :meth:`_calm`."""
+        match = self._tools.debug_match
+        if match is None or self._is_raised or not await match(name, address):
+            return False
+        self._is_raised = True
+        log.verbosity.set(log.verbosity.get() + self._tools.debug_level)
+        return True
+
+    # Checks on the whole request (delivery chapter 2)
+
+    async def _rejected_as_a_whole(self) -> bool:
+        settings, request, reporter = self._tools.settings, self._request, self._reporter
+        for flag in "DO":
+            if flag not in settings.header_flags:
+                continue
+            if len(request.recipients) > 1:
+                log.warning(f"flag `{flag}' requires {settings.service}_destination_recipient_limit = 1")
+                failure = Dsn(CONFIGURATION_ERROR, "mail system configuration error")
+                await reporter.fail_remaining(failure, relay=settings.service, throttle=False)
+                return True
+            if flag == "D":
+                recipient = request.recipients[0].address
+                mapped = await self._mapped(recipient)
+                if self._tools.delivered_before(self._queue_file, request, mapped):
+                    failure = Dsn("5.4.6", f"mail forwarding loop for {recipient}")
+                    await reporter.fail_remaining(failure, relay=settings.service, throttle=False)
+                    return True
+        return False
+
+    async def _mapped(self, address: str) -> str:
+        mapper = self._tools.map_address
+        return address if mapper is None or not address else await mapper(address)
+
+    # UNIX-domain servers (delivery chapter 3.3)
+
+    async def _deliver_local(self, path: str) -> None:
+        tools, reporter = self._tools, self._reporter
+        if tools.settings.fallback_relays:
+            log.warning(
+                f'ignoring "{tools.settings.fallback_name} = {tools.settings.fallback_relays}" '
+                "setting for non-TCP connections"
+            )
+        peer = Peer(tools.settings.hostname, path, 0)
+        await self._decide_caching(path, path)
+        plan = await self._plan(path, peer, None)
+        if isinstance(plan, Failure):
+            log.warning(f"TLS policy lookup error for {path}/{peer.name}: {plan.dsn.reason}")
+            reporter.note(plan.dsn)
+            return
+        if self._load:
+            kept = tools.pool.find_destination(keys.destination_key(self._keys, self._key_context, path, plan.level))
+            if kept is not None:
+                await self._use_kept(kept, kept.session.peer, final=True)
+        if reporter.remaining:
+            await self._new_session(peer, path, plan, is_best=True, final=True, final_session=True, detect_loops=False)
+
+    # Destinations over TCP
+
+    async def _deliver_remote(self, nexthop: str) -> None:
+        tools, reporter = self._tools, self._reporter
+        routing = tools.routing
+        listed = split_nexthop(nexthop)
+        destinations = listed + split_list(tools.settings.fallback_relays)
+
+        def parse(text: str) -> Destination:
+            destination = parse_destination(
+                text, routing.default_service, routing.known_ports, allow_utf8=routing.allow_utf8
+            )
+            if destination.port == WRAPPER_PORT and not tools.settings.wrapper_mode and tools.settings.helpful_warnings:
+                log.info(
+                    "SMTPS wrappermode (TCP port 465) requires setting "
+                    '"smtp_tls_wrappermode = yes", and "smtp_tls_security_level = encrypt" (or stronger)'
+                )
+            return destination
+
+        walk = self._walk = Walk(
+            destinations,
+            parse,
+            address_limit=routing.address_limit,
+            session_limit=routing.session_limit,
+            load=lambda _: self._load,
+            recipients_left=lambda: bool(reporter.remaining),
+        )
+        steps = walk.steps()
+        try:
+            step = next(steps)
+            while True:
+                match step:
+                    case Resolve():
+                        step = steps.send(await self._resolve(step, walk))
+                    case ReuseDestination():
+                        step = steps.send(await self._reuse_destination(step))
+                    case ReuseAddress():
+                        step = steps.send(await self._reuse_address(step))
+                    case Connect():
+                        step = steps.send(await self._connect(step))
+        except StopIteration:
+            pass
+        await self._leftovers(listed)
+
+    async def _resolve(self, step: Resolve, walk: Walk) -> Resolution:
+        resolution = await self._tools.finder.find(step.destination)
+        self._reporter.last = resolution.failure
+        if walk.position == 0 and resolution.addresses:
+            await self._decide_caching(step.destination.host, step.destination.text)
+            walk.nexthop_remembered = bool(self._nexthop)
+        return resolution
+
+    async def _decide_caching(self, name: str, text: str) -> None:
+        """Whether sessions are taken from and given to the pool, once per request (delivery chapter 14.1)."""
+        tools, flags = self._tools, self._request.flags
+        match = tools.cache_destination
+        if match is not None and await match(name):
+            self._load = self._store = True
+        elif tools.settings.cache_on_demand:
+            self._load = bool(flags & RequestFlags.CACHE_LOAD)
+            self._store = bool(flags & RequestFlags.CACHE_STORE)
+        if self._load or self._store:
+            self._nexthop = text
+
+    # Sessions from the pool (delivery chapter 14.2)
+
+    async def _reuse_destination(self, step: ReuseDestination) -> Reused | None:
+        key = keys.destination_key(self._keys, self._key_context, self._nexthop, 0)
+        kept = self._tools.pool.find_destination(key)
+        if kept is None:
+            return None
+        peer = kept.session.peer
+        if not await self._use_kept(kept, peer, final=step.is_final(peer.address)):
+            return None
+        return Reused(peer.address)
+
+    async def _reuse_address(self, step: ReuseAddress) -> Outcome:
+        text = step.destination.text
+        peer = _peer(step.address)
+        plan = await self._plan(text, peer, step.address)
+        if isinstance(plan, Failure):
+            log.warning(f"TLS policy lookup error for {text}/{peer.name}: {plan.dsn.reason}")
+            return Outcome.MISSED
+        endpoint = self._endpoint_key(text, peer, plan.level)
+        found = self._tools.pool.find_endpoint(endpoint)
+        if found is None:
+            return Outcome.MISSED
+        kept = Kept(found.session, text, step.is_best, endpoint, plan.level)
+        return Outcome.SESSION if await self._use_kept(kept, peer, final=step.final) else Outcome.MISSED
+
+    async def _use_kept(self, kept: Kept, peer: Peer, *, final: bool) -> bool:
+        """Deliver over a session from the pool; False if it turns out to be dead.
+
+        Args:
+            peer: the server under the name it has for this delivery.
+        """
+        session, reporter = kept.session, self._reporter
+        raised = await self._debug(peer.name, peer.address)
+        try:
+            context = await self._context(PLAINTEXT, peer, kept.is_best, kept.destination, detect_loops=False)
+            if not await session.probe(context):
+                session.close()
+                return False
+            session.peer = peer
+            session.reuse_count += 1
+            reporter.session_begins(peer, session.reuse_count + 1)
+            reporter.is_final = final
+            await self._transact(kept)
+            return True
+        except BaseException:
+            session.close()
+            raise
+        finally:
+            self._calm(raised)
+
+    # New sessions
+
+    async def _connect(self, step: Connect) -> Outcome:
+        peer = _peer(step.address)
+        text = step.destination.text
+        plan: TlsPlan | Failure = PLAINTEXT if step.plaintext else await self._plan(text, peer, step.address)
+        if isinstance(plan, Failure):
+            log.warning(f"TLS policy lookup for {text}/{peer.name}: {plan.dsn.reason}")
+            self._reporter.note(plan.dsn)
+            return Outcome.UNUSABLE
+        if self._tools.settings.wrapper_mode and plan.need < TlsNeed.ENCRYPT:
+            log.warning('smtp_tls_wrappermode requires "smtp_tls_security_level = encrypt" (or stronger)')
+            return Outcome.UNUSABLE
+        return await self._new_session(
+            peer,
+            text,
+            plan,
+            is_best=step.is_best,
+            final=step.final,
+            final_session=step.final_session,
+            detect_loops=self._tools.settings.program == "smtp" and step.destination.port == LOOP_PORT,
+        )
+
+    async def _new_session(
+        self,
+        peer: Peer,
+        destination: str,
+        plan: TlsPlan,
+        *,
+        is_best: bool,
+        final: bool,
+        final_session: bool,
+        detect_loops: bool,
+    ) -> Outcome:
+        """Connect, shake hands, deliver.
+
+        Args:
+            final: nothing else will be tried after this address.
+            final_session: the same, once the handshake has been completed.
+        """
+        tools, reporter = self._tools, self._reporter
+        started = time.time()
+        try:
+            connection = await tools.connector.connect(peer)
+        except ConnectError as error:
+            reporter.note(error.failure.dsn)
+            return Outcome.UNUSABLE
+        keep_until = started + tools.smtp.reuse_time_limit if self._store else None
+        session = Session(Stream(connection), peer, tools.smtp, keep_until=keep_until)
+        raised = await self._debug(peer.name, peer.address)
+        try:
+            context = await self._context(plan, peer, is_best, destination, detect_loops=detect_loops)
+            failure = await session.handshake(context)
+            reporter.session_begins(peer)
+            if failure is not None:
+                again = failure.retry_plaintext
+                reporter.is_final = final and not again
+                await reporter.all_failed(failure)
+                reporter.session_ended(completed=False)
+                await self._notify_postmaster(session)
+                session.close()
+                return Outcome.AGAIN if again else Outcome.UNUSABLE
+            reporter.is_final = final_session
+            if session.tls is not None and (tools.tls is None or not tools.tls.reuse):
+                session.keep_until = None
+            await self._transact(
+                Kept(session, destination, is_best, self._endpoint_key(destination, peer, plan.level), plan.level)
+            )
+            return Outcome.AGAIN if reporter.retry_plaintext else Outcome.SESSION
+        except BaseException:
+            session.close()
+            raise
+        finally:
+            self._calm(raised)
+
+    async def _transact(self, kept: Kept) -> None:
+        """One transaction, and what becomes of the session: kept for the next delivery, or closed."""
+        session, reporter = kept.session, self._reporter
+        reporter.features_known(dsn=session.offers_dsn)
+        await session.transact(await self._envelope(), self._body, reporter)
+        reporter.session_ended(completed=session.completed)
+        await self._notify_postmaster(session)
+        if session.keep_until is None or not session.reusable:
+            session.close()
+        elif self._is_expired(session):
+            await session.quit()
+            session.close()
+        else:
+            nexthop = None
+            if self._nexthop:
+                nexthop = keys.destination_key(self._keys, self._key_context, self._nexthop, kept.level)
+            self._tools.pool.save(kept, nexthop, self._tools.settings.cache_seconds)
+        if not reporter.throttled:
+            self._forget_nexthop()
+
+    def _is_expired(self, session: Session) -> bool:
+        limit = self._tools.smtp.reuse_count_limit
+        assert session.keep_until is not None
+        return time.time() > session.keep_until or 0 < limit <= session.reuse_count
+
+    def _forget_nexthop(self) -> None:
+        self._nexthop = ""
+        if self._walk is not None:
+            self._walk.nexthop_remembered = False
+
+    async def _envelope(self) -> Envelope:
+        """The envelope for the recipients that are left, with generic maps applied."""
+        request, recipients = self._request, tuple(self._reporter.remaining)
+        sender = request.sender
+        if self._tools.map_address is not None:
+            sender = await self._mapped(sender)
+            recipients = tuple(
+                [replace(recipient, address=await self._mapped(recipient.address)) for recipient in recipients]
+            )
+        return Envelope(
+            sender=sender,
+            recipients=recipients,
+            size=request.size,
+            encoding=request.encoding,
+            envelope_id=request.envelope_id,
+            ret=request.ret,
+            options=request.options,
+            submission=request.submission,
+            probe=self._tools.smtp.probe_target if request.is_probe else None,
+        )
+
+    async def _context(
+        self, plan: TlsPlan, peer: Peer, is_best: bool, destination: str, *, detect_loops: bool
+    ) -> SessionContext:
+        tools, request = self._tools, self._request
+        now = time.time()
+        may_retry = plan.need is TlsNeed.MAY and (
+            request.is_probe or int(request.times.active) - int(request.times.arrival) >= tools.settings.minimal_backoff
+        )
+        return SessionContext(
+            request.queue_id,
+            nexthop=request.nexthop,
+            message_age=now - request.times.arrival,
+            options=request.options,
+            best_preference=is_best,
+            detect_loops=detect_loops,
+            tls=plan.need,
+            tls_available=plan.starter is not None or plan.need is TlsNeed.NONE,
+            tls_wrapper=tools.settings.wrapper_mode,
+            plaintext_retry=may_retry,
+            requiretls=RequireTls.DISABLE if tools.requiretls is None else await tools.requiretls(request, destination),
+            authenticate=tools.authenticator is not None,
+            discard_map=tools.discard_map,
+            pix_map=tools.pix_map,
+            reply_filter=tools.reply_filter,
+            starter=plan.starter,
+            authenticator=None if tools.authenticator is None else tools.authenticator(request, destination, peer),
+        )
+
+    async def _plan(self, destination: str, peer: Peer, address: Address | None) -> TlsPlan | Failure:
+        tls = self._tools.tls
+        return PLAINTEXT if tls is None else await tls.plan(self._request, destination, peer, address)
+
+    def _endpoint_key(self, destination: str, peer: Peer, level: int) -> str:
+        return keys.endpoint_key(
+            self._keys,
+            self._key_context,
+            destination,
+            peer.name,
+            peer.address,
+            peer.port,
+            level,
+            certificate_match=level > CERTIFICATE_LEVEL,
+        )
+
+    async def _notify_postmaster(self, session: Session) -> None:
+        tools, request = self._tools, self._request
+        classes = {str(kind) for kind in session.error_classes}
+        if not classes or not session.transcript or not notice.wanted(tools.notices, classes, request.sender):
+            return
+        settings, transcript, peer = tools.notices, session.transcript, session.peer
+        await tools.cleanup.submit(
+            notice.flags(settings),
+            settings.sender,
+            settings.recipient,
+            lambda queue_id: notice.lines(settings, queue_id, peer, transcript, time.time()),
+        )
+
+    # Recipients that are left (delivery chapter 7.3 and 6.4)
+
+    async def _leftovers(self, listed: list[str]) -> None:
+        """Recipients that no server was found for.
+
+        Args:
+            listed: the destinations of the next-hop, without fallback relays.
+        """
+        settings, reporter = self._tools.settings, self._reporter
+        if not reporter.remaining:
+            return
+        dsn = reporter.last or UNAVAILABLE
+        if dsn.is_hard:
+            if self._walk is not None and self._walk.position >= len(listed):
+                log.warning("smtp_fallback_relay configuration problem")
+                dsn = replace(dsn, status=CONFIGURATION_ERROR)
+            elif settings.program == "smtp" and listed[0] == settings.relayhost:
+                log.warning("relayhost configuration problem")
+                dsn = replace(dsn, status=CONFIGURATION_ERROR)
+            elif settings.program == "smtp" and dsn.status[1:] == ".4.6" and settings.best_mx_transport:
+                await self._pass_on()
+                return
+        await reporter.fail_remaining(dsn)
+
+    async def _pass_on(self) -> None:
+        """Mail for this host itself: to the transport that knows what to do with it, one recipient at a time."""
+        request, reporter = self._request, self._reporter
+        transport, nexthop = split_transport(self._tools.settings.best_mx_transport, request.nexthop)
+        for recipient in list(reporter.remaining):
+            passed = await self._tools.pass_on.pass_on(transport, nexthop, request, recipient)
+            if passed.failure is None:
+                reporter.handed_over(recipient, done=passed.done)
+            else:
+                await reporter.fail_one(recipient, passed.failure)
+
+    def _calm(self, raised: bool) -> None:
+        if raised:
+            self._is_raised = False
+            log.verbosity.set(log.verbosity.get() - self._tools.debug_level)
+
+
+def _peer(address: Address) -> Peer:
+    return Peer(address.host, address.address, address.port)
