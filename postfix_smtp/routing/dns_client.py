@@ -84,11 +84,12 @@ class RawAnswer:
 class DnsClient:
     """Asks the configured servers; keeps answers for their TTL, and asks each question once at a time."""
 
-    def __init__(self, cache_size: int, config_path: str = resolv_conf.PATH) -> None:
+    def __init__(self, cache_size: int, config_path: str = resolv_conf.PATH, port: int = DNS_PORT) -> None:
         self._cache_size = cache_size
         self._cache: dict[tuple[str, str, bool], tuple[float, RawAnswer]] = {}
         self._asking: dict[tuple[str, str, bool], asyncio.Task[RawAnswer]] = {}
         self._config_path = config_path
+        self._port = port
         self._config: ResolverConfig | None = None
         self._config_stamp: tuple[int, int] | None = None
         self._parallel = asyncio.Semaphore(MAX_PARALLEL)
@@ -143,7 +144,7 @@ class DnsClient:
     ) -> RawAnswer:
         try:
             async with self._parallel:
-                answer, lifetime = await _exchange(name, rtype, validate, config)
+                answer, lifetime = await _exchange(name, rtype, validate, config, self._port)
         finally:
             del self._asking[key]
         if self._cache_size > 0 and lifetime > 0:
@@ -153,7 +154,7 @@ class DnsClient:
         return answer
 
 
-async def _exchange(name: str, rtype: str, validate: bool, config: ResolverConfig) -> tuple[RawAnswer, int]:
+async def _exchange(name: str, rtype: str, validate: bool, config: ResolverConfig, port: int) -> tuple[RawAnswer, int]:
     """One question over all servers and attempts: the answer, and the seconds it may be kept."""
     try:
         query = dns.message.make_query(
@@ -179,7 +180,7 @@ async def _exchange(name: str, rtype: str, validate: bool, config: ResolverConfi
                 limit = max(1, limit // len(servers))
             try:
                 async with asyncio.timeout(limit):
-                    response = await _ask_server(query, server, config.use_tcp)
+                    response = await _ask_server(query, (server, port), config.use_tcp)
             except (OSError, TimeoutError):
                 continue
             except (dns.exception.DNSException, struct.error, ValueError):
@@ -192,7 +193,7 @@ async def _exchange(name: str, rtype: str, validate: bool, config: ResolverConfi
     return last, 0
 
 
-async def _ask_server(query: dns.message.QueryMessage, server: str, use_tcp: bool) -> dns.message.Message:
+async def _ask_server(query: dns.message.QueryMessage, server: tuple[str, int], use_tcp: bool) -> dns.message.Message:
     wire = query.to_wire()
     if not use_tcp:
         response = await _ask_udp(query, wire, server)
@@ -201,17 +202,16 @@ async def _ask_server(query: dns.message.QueryMessage, server: str, use_tcp: boo
     return await _ask_tcp(query, wire, server)
 
 
-def _socket(server: str, kind: socket.SocketKind) -> tuple[socket.socket, tuple[str, int]]:
-    sock = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, kind)
+def _socket(server: tuple[str, int], kind: socket.SocketKind) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in server[0] else socket.AF_INET, kind)
     sock.setblocking(False)
-    return sock, (server, DNS_PORT)
+    return sock
 
 
-async def _ask_udp(query: dns.message.QueryMessage, wire: bytes, server: str) -> dns.message.Message:
+async def _ask_udp(query: dns.message.QueryMessage, wire: bytes, server: tuple[str, int]) -> dns.message.Message:
     loop = asyncio.get_running_loop()
-    sock, address = _socket(server, socket.SOCK_DGRAM)
-    with sock:
-        sock.connect(address)
+    with _socket(server, socket.SOCK_DGRAM) as sock:
+        sock.connect(server)
         await loop.sock_sendall(sock, wire)
         while True:
             received = await loop.sock_recv(sock, MAX_UDP)
@@ -223,11 +223,10 @@ async def _ask_udp(query: dns.message.QueryMessage, wire: bytes, server: str) ->
                 return response
 
 
-async def _ask_tcp(query: dns.message.QueryMessage, wire: bytes, server: str) -> dns.message.Message:
+async def _ask_tcp(query: dns.message.QueryMessage, wire: bytes, server: tuple[str, int]) -> dns.message.Message:
     loop = asyncio.get_running_loop()
-    sock, address = _socket(server, socket.SOCK_STREAM)
-    with sock:
-        await loop.sock_connect(sock, address)
+    with _socket(server, socket.SOCK_STREAM) as sock:
+        await loop.sock_connect(sock, server)
         await loop.sock_sendall(sock, struct.pack("!H", len(wire)) + wire)
         (length,) = struct.unpack("!H", await _read_exactly(loop, sock, 2))
         response = dns.message.from_wire(await _read_exactly(loop, sock, length), ignore_trailing=True)
