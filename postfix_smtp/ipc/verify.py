@@ -31,8 +31,8 @@ class VerifyClient:
             settings.verify,
         )
 
-    async def update(self, address: str, status: AddressStatus, reason: str) -> bool:
-        """Report `status` of `address` (internal form); False: not stored, "verify service failure" is to be logged.
+    async def update(self, address: str, status: int, reason: str) -> bool:
+        """Report `status` (an :class:`AddressStatus`) of `address` (internal form); False: not stored, "verify service failure" is to be logged.
 
         Raises:
             FatalError: no such service.

@@ -1,0 +1,54 @@
+"""The command line that master(8) gives (process chapter 2.1): short options, and parsing ends at the first word."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from postfix_smtp.errors import FatalError
+
+_FLAGS: Final = frozenset("cdDlSuvVz")
+_WITH_VALUE: Final = frozenset("imnorst")
+
+
+def options(arguments: Sequence[str], words: list[str]) -> Iterator[tuple[str, str]]:
+    """The options, left to right, as (letter, value).
+
+    Args:
+        arguments: without the program's name.
+        words: is filled with what follows the options.
+
+    Raises:
+        FatalError: unknown option, or a value is missing; raised when its turn comes, because earlier options have
+            taken effect by then.
+    """
+    rest = list(arguments)
+    while rest:
+        argument = rest[0]
+        if argument == "--":
+            del rest[0]
+            break
+        if len(argument) < 2 or argument[0] != "-":
+            break
+        del rest[0]
+        letters = argument[1:]
+        while letters:
+            letter, letters = letters[0], letters[1:]
+            if letter in _FLAGS:
+                yield letter, ""
+                continue
+            if letter not in _WITH_VALUE or not (letters or rest):
+                raise FatalError(f"invalid option: {letter}")
+            yield letter, letters or rest.pop(0)
+            break
+    words += rest
+
+
+def positive(value: str, what: str) -> int:
+    """The number `value`, which must be positive: ``invalid WHAT: VALUE``.
+
+    Raises:
+        FatalError: it is not.
+    """
+    digits = value.lstrip("+")
+    if not digits.isdecimal() or not digits.isascii() or int(digits) < 1:
+        raise FatalError(f"invalid {what}: {value}")
+    return int(digits)
