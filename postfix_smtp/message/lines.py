@@ -5,6 +5,8 @@ from collections.abc import Callable
 from postfix_smtp.queue.records import LINE, PIECE
 
 _CRLF = b"\r\n"
+_PLAIN_LIMIT_MIN = 127
+_NO_LIMIT = 2**31
 
 
 class LineOutput:
@@ -13,9 +15,11 @@ class LineOutput:
     Attributes:
         pieces: wire octets, to be taken by the caller.
         at_start: the next piece begins a line.
+        plain_limit: longest line that :meth:`~postfix_smtp.queue.records.RecordReader.plain_lines` may take in the
+            place of this object; 0: none.
     """
 
-    __slots__ = ("_limit", "_report_break", "_room", "pieces")
+    __slots__ = ("_limit", "_report_break", "_room", "pieces", "plain_limit")
 
     def __init__(self, limit: int, report_break: Callable[[], None]) -> None:
         """
@@ -27,6 +31,7 @@ class LineOutput:
         self._limit = limit
         self._room = limit
         self._report_break = report_break
+        self.plain_limit = limit if limit >= _PLAIN_LIMIT_MIN else 0 if limit else _NO_LIMIT
 
     @property
     def at_start(self) -> bool:
