@@ -42,7 +42,7 @@ _TOKEN = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
-_PLAIN = re.compile(br"\\(.)|\\", re.DOTALL)
+_PLAIN = re.compile(rb"\\(.)|\\", re.DOTALL)
 _BLANKS_TO_SPACES = bytes.maketrans(b"\t\r\n", b"   ")
 _NOT_IN_ATOM = re.compile(rb'[\x00-\x20\x7f()<>@,;:\\".\[\]]')
 
@@ -105,6 +105,7 @@ class _Parser:
         word_expected = True
         in_group = False
         index = len(self._tokens) - 1
+        edge = -1  # a token that bounds the next address even if it is an operator that addresses may contain
         while index >= 0:
             kind, text = node = self._tokens[index]
             if kind is Kind.COMMENT:
@@ -126,7 +127,7 @@ class _Parser:
             elif text == b">":
                 self._collect_separately()
                 self._done.append(node)
-                index = self._skip(self._route_address(index - 1), b">;,:")
+                index = edge = self._skip(self._route_address(index - 1), b">;,:")
                 word_expected = True
                 continue
             elif text == b",":
@@ -134,7 +135,7 @@ class _Parser:
                 self._done.append(node)
                 word_expected = True
             else:
-                self._pending.append(node)
+                (self._done if index == edge else self._pending).append(node)
                 word_expected = True
             index -= 1
         self._collect()

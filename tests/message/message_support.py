@@ -81,7 +81,7 @@ class FakeMaps:
         self.lookups: list[str] = []
         self._text = text
         self._tables: list[tuple[str, list[tuple[str, str]]]] = []
-        for kind, rules in re.findall(r"(inline|regexp|fail):(\{.*?\}\}|\S+)", text.replace("$$", "\\")):
+        for kind, rules in re.findall(r"(inline|regexp|fail):(\{.*?\}\}|\S+)", text.replace("$$", "$")):
             if kind == "inline":
                 pairs = re.findall(r"\{((?:[^{}=]|\{[^}]*\})*?)\s*=\s*([^{}]*)\}", rules[1:-1])
             else:
@@ -93,6 +93,9 @@ class FakeMaps:
 
     def find(self, key: str, *, partial: bool = False) -> tuple[str, object] | None:
         self.lookups.append(key)
+        if not key.isascii() and re.search("[\ud800-\udfff]", key) and "generic" in self.title:
+            log.warning(f'{self._text.replace("$$", "$")}: non-UTF-8 key "{key}": malformed UTF-8 or invalid codepoint')
+            return None
         for kind, rules in self._tables:
             if kind == "fail":
                 log.warning(f'{self._text} lookup error for "{key}"')
@@ -103,9 +106,9 @@ class FakeMaps:
                         return value, self
             elif not partial:
                 for rule, value in rules:
-                    pattern = re.sub(r"\\$", "$", rule.replace("[[:space:]]", r"\s"))
+                    pattern = rule.replace("[[:space:]]", r"\s")
                     if match := re.search(pattern, key, re.IGNORECASE | re.DOTALL):
-                        return match.expand(value), self
+                        return match.expand(value.replace("$", "\\")), self
         return None
 
     async def alookup(self, key: str, *, partial: bool = False) -> tuple[str, object] | None:
@@ -123,6 +126,8 @@ class FakeDomains:
 async def fake_rewrite(address: str) -> str:
     """trivial-rewrite(8), as far as the captures need it."""
     await asyncio.sleep(0)
+    if address == "i!j%k":
+        return "j%k@i"
     return address if "@" in address else f"{address}@origin.example"
 
 

@@ -22,7 +22,14 @@ ALL = vectors("lines", "qp", "mime", "checks", "generic", "added", "errors")
 
 def own_log_lines(lines: list[str]) -> list[str]:
     """Those of the message rooms."""
-    others = (" to=<", "discarding EHLO", "warning: flag `", "offers SMTPUTF8 support", "unknown content encoding")
+    others = (
+        " to=<",
+        "discarding EHLO",
+        "warning: flag `",
+        "offers SMTPUTF8 support",
+        "unknown content encoding",
+        "valid_ipv4_hostaddr",
+    )
     return [line for line in lines if not any(other in line for other in others)]
 
 
@@ -41,7 +48,8 @@ def deliver(vector: Vector, local: bool) -> tuple[bytes | None, list[str], str]:
                 return None
             added = await added_headers(flags, request, mapper)
             if mapper:
-                await mapper.map_internal(request.sender)
+                for address in (request.sender, *(recipient.address for recipient in request.recipients)):
+                    await mapper.map_internal(address)
             content = Content(
                 file, request, vector.settings, checks=checks(parameters, local), generic=mapper, added=added
             )
