@@ -253,6 +253,12 @@ class Decoder:
             raise ListError
         return values
 
+    def take_pending(self) -> bytes:
+        """What has arrived and no list has used, for whoever reads something else than lists next."""
+        octets = bytes(self._buffer[self._start :])
+        self._start = len(self._buffer)
+        return octets
+
     def octets(self) -> tuple[bytearray, int, str | None]:
         """For the scan of one list: buffer, position of the list in it, and how the stream ended if it did."""
         return self._buffer, self._start, self._ended

@@ -137,6 +137,10 @@ class Channel:
             values = decoder.read(layout)
         return values
 
+    def take_pending(self) -> bytes:
+        """What was read beyond the last list."""
+        return self._decoder.take_pending()
+
     async def drain(self) -> None:
         """Wait, within the time limit, until the peer closes or sends anything; what it is does not matter."""
         try:

@@ -32,7 +32,12 @@ class VerifyClient:
         )
 
     async def update(self, address: str, status: int, reason: str) -> bool:
-        """Report `status` (an :class:`AddressStatus`) of `address` (internal form); False: not stored, "verify service failure" is to be logged.
+        """Report what is known about `address`; False: not stored, "verify service failure" is to be logged.
+
+        Args:
+            address: internal form.
+            status: an :class:`AddressStatus`.
+            reason: text of the result.
 
         Raises:
             FatalError: no such service.
