@@ -1,0 +1,111 @@
+"""cidr: address patterns (tables chapter 9)."""
+
+import socket
+from dataclasses import dataclass
+
+from postfix_smtp import log
+from postfix_smtp.config.lines import WHITE
+from postfix_smtp.tables.base import Table, TableFlags
+from postfix_smtp.tables.networks import Network, NetworkError, pack, parse_network
+from postfix_smtp.tables.opening import Opener
+from postfix_smtp.tables.rules import rule_lines
+
+
+@dataclass(slots=True)
+class _Rule:
+    """One rule; `value` is None for ``if``, which ends before rule number `end`."""
+
+    network: Network
+    wanted: bool
+    value: str | None
+    end: int = 0
+
+
+class CidrTable(Table):
+    """Rules in order; the first that matches gives the value."""
+
+    pattern = True
+
+    def __init__(self, name: str, rules: list[_Rule]) -> None:
+        super().__init__(name)
+        self._rules = rules
+
+    def lookup(self, key: str) -> str | None:
+        """Look up an address; anything else finds nothing."""
+        packed = pack(key)
+        if packed is None:
+            return None
+        number = 0
+        while number < len(self._rules):
+            rule = self._rules[number]
+            number += 1
+            if rule.network.family == _family(key) and (packed in rule.network) == rule.wanted:
+                if rule.value is not None:
+                    return rule.value
+            elif rule.value is None:
+                number = rule.end
+        return None
+
+
+def _family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def open_cidr(name: str, flags: TableFlags, opener: Opener) -> Table:
+    """Read the rules; malformed ones are skipped with a warning."""
+    rules: list[_Rule] = []
+    conditions: list[_Rule] = []
+    where = ""
+    for where, line in rule_lines("cidr", name, opener):
+        try:
+            _add(line, rules, conditions)
+        except NetworkError as error:
+            log.warning(f"{where}: {error}: skipping this rule")
+    for condition in conditions:
+        condition.end = len(rules)
+        log.warning(f"{where}: IF has no matching ENDIF")
+    return CidrTable(f"cidr:{name}", rules)
+
+
+def _add(line: str, rules: list[_Rule], conditions: list[_Rule]) -> None:
+    word, rest = _first_word(line)
+    match word.lower():
+        case "endif":
+            if rest:
+                raise NetworkError("garbage after ENDIF")
+            if not conditions:
+                raise NetworkError("ENDIF without IF")
+            conditions.pop().end = len(rules)
+        case "if":
+            wanted, pattern = _negation(rest)
+            pattern, garbage = _first_word(pattern)
+            if not pattern:
+                raise NetworkError("no address pattern")
+            if garbage:
+                raise NetworkError("garbage after pattern")
+            rule = _Rule(parse_network(pattern), wanted, None)
+            rules.append(rule)
+            conditions.append(rule)
+        case _:
+            wanted, text = _negation(line)
+            pattern, value = _first_word(text)
+            if not pattern:
+                raise NetworkError("no address pattern")
+            if not value:
+                raise NetworkError("no lookup result")
+            rules.append(_Rule(parse_network(pattern), wanted, value))
+
+
+def _negation(text: str) -> tuple[bool, str]:
+    wanted = True
+    while text.startswith("!"):
+        wanted = not wanted
+        text = text[1:].lstrip(WHITE)
+    return wanted, text
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    for position, char in enumerate(text):
+        if char in WHITE:
+            return text[:position], text[position:].strip(WHITE)
+    return text, ""

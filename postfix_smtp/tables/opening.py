@@ -1,0 +1,152 @@
+"""Opening tables by ``type:name`` (tables chapter 1, 3 and 4)."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from postfix_smtp import log
+from postfix_smtp.config.access import Parameters
+from postfix_smtp.config.lists import split_tables
+from postfix_smtp.errors import FatalError
+from postfix_smtp.tables.base import OpenError, Table, TableFlags
+from postfix_smtp.tables.layers import FoldingTable, UnavailableTable, Utf8Table
+from postfix_smtp.tables.maps import Maps
+
+#: Opens one type: the part of ``type:name`` behind the colon, the flags, and whoever opens members of it.
+TypeOpener = Callable[[str, TableFlags, "Opener"], Table]
+
+_ROOM = "postfix_smtp.tables"
+#: Type -> module and function that opens it. A module is imported when its type is configured.
+_TYPES = {
+    "static": ("values", "open_static"),
+    "inline": ("values", "open_inline"),
+    "internal": ("values", "open_internal"),
+    "environ": ("values", "open_environ"),
+    "fail": ("values", "open_fail"),
+    "randmap": ("values", "open_randmap"),
+    "unionmap": ("composite", "open_unionmap"),
+    "pipemap": ("composite", "open_pipemap"),
+    "debug": ("composite", "open_debug"),
+    "texthash": ("texthash", "open_texthash"),
+    "regexp": ("regexp", "open_regexp"),
+    "pcre": ("pcre", "open_pcre"),
+    "cidr": ("cidr", "open_cidr"),
+    "hash": ("berkeley", "open_hash"),
+    "btree": ("berkeley", "open_btree"),
+    "cdb": ("cdb", "open_cdb"),
+    "lmdb": ("lmdb", "open_lmdb"),
+    "unix": ("unix", "open_unix"),
+    "proxy": ("proxy", "open_proxy"),
+    "socketmap": ("socketmap", "open_socketmap"),
+    "tcp": ("tcp", "open_tcp"),
+    "memcache": ("memcache", "open_memcache"),
+    "sqlite": ("sqlite", "open_sqlite"),
+    "mysql": ("mysql", "open_mysql"),
+    "pgsql": ("pgsql", "open_pgsql"),
+    "ldap": ("ldap", "open_ldap"),
+}
+_SINCE = {"debug": (3, 11)}
+
+
+@dataclass(frozen=True, slots=True)
+class TableSettings:
+    """What opening tables needs from main.cf.
+
+    Attributes:
+        utf8: ``smtputf8_enable``: the UTF-8 layer is on where it is asked for.
+        open_error_is_fatal: ``daemon_table_open_error_is_fatal``.
+        config_directory: where legacy SQL and LDAP sources find their parameters.
+    """
+
+    utf8: bool
+    open_error_is_fatal: bool
+    version: tuple[int, ...]
+
+    @classmethod
+    def from_parameters(cls, p: Parameters) -> "TableSettings":
+        """Read the parameters."""
+        return cls(
+            utf8=p.flag("smtputf8_enable"),
+            open_error_is_fatal=p.flag("daemon_table_open_error_is_fatal"),
+            version=p.version,
+        )
+
+
+class Opener:
+    """Opens tables, each once, and watches the files behind them.
+
+    Attributes:
+        settings: how to open.
+        parameters: for types that find more in main.cf (SQL, LDAP, proxy); None in tests that do not need them.
+    """
+
+    def __init__(self, settings: TableSettings, parameters: Parameters | None = None) -> None:
+        self.settings = settings
+        self.parameters = parameters
+        self._open: dict[tuple[str, TableFlags], Table] = {}
+        self._watched: list[tuple[str, Table]] = []
+
+    def open(self, spec: str, flags: TableFlags, *, watch: bool = True) -> Table:
+        """Open ``type:name``; a table that cannot be opened becomes one that fails at every look-up.
+
+        Args:
+            watch: a change of its file is to be noticed (:meth:`changed`).
+
+        Raises:
+            FatalError: malformed, or ``daemon_table_open_error_is_fatal``.
+        """
+        key = (spec, flags)
+        table = self._open.get(key)
+        if table is None:
+            table = self._open[key] = self._open_layered(spec, flags, watch)
+        return table
+
+    def open_maps(self, title: str, value: str, flags: TableFlags) -> Maps | None:
+        """Open a list of tables; None if the list is empty."""
+        specs = split_tables(value)
+        if not specs:
+            return None
+        return Maps(title, [self.open(spec, flags) for spec in specs])
+
+    def changed(self) -> str | None:
+        """The registered name of a watched table whose file was changed, or None."""
+        for name, table in self._watched:
+            if table.changed():
+                return name
+        return None
+
+    def close(self) -> None:
+        """Close all tables."""
+        for table in self._open.values():
+            table.close()
+        self._open.clear()
+        self._watched.clear()
+
+    def _open_layered(self, spec: str, flags: TableFlags, watch: bool) -> Table:
+        inner = self._open_one(spec, flags)
+        if watch and not isinstance(inner, UnavailableTable):
+            self._watched.append((f"{spec}(0,{flags.spelled()})", inner))
+        if flags & TableFlags.UTF8_REQUEST and self.settings.utf8:
+            return Utf8Table(inner, folding=bool(flags & TableFlags.FOLD_FIX))
+        if flags & TableFlags.FOLD_FIX and not inner.pattern:
+            return FoldingTable(inner)
+        return inner
+
+    def _open_one(self, spec: str, flags: TableFlags) -> Table:
+        kind, colon, name = spec.partition(":")
+        if not kind or not colon or not name:
+            raise FatalError(f'open dictionary: expecting "type:name" form instead of "{spec}"')
+        try:
+            return self._type(kind)(name, flags, self)
+        except OpenError as error:
+            if self.settings.open_error_is_fatal:
+                raise FatalError(str(error)) from None
+            log.error(str(error))
+            return UnavailableTable(spec, str(error))
+
+    def _type(self, kind: str) -> TypeOpener:
+        if kind not in _TYPES or self.settings.version < _SINCE.get(kind, ()):
+            raise OpenError(f"unsupported dictionary type: {kind}")
+        module, function = _TYPES[kind]
+        opener: TypeOpener = getattr(importlib.import_module(f"{_ROOM}.{module}"), function)
+        return opener
