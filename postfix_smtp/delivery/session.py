@@ -4,15 +4,17 @@ The engine says what to do next; this module does it: octets to and from the str
 authentication, content, outcomes.
 """
 
+import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from postfix_smtp.delivery.stream import Stream
+from postfix_smtp.delivery.stream import Stream, TlsFailure
 from postfix_smtp.errors import TableError
 from postfix_smtp.smtp import actions
-from postfix_smtp.smtp.actions import ConnectionLost, Flow, Need, Source, TimedOut
+from postfix_smtp.smtp.actions import Action, ConnectionLost, Flow, Need, Source, TimedOut
 from postfix_smtp.smtp.context import Context, TlsInfo
 from postfix_smtp.smtp.engine import Engine
 from postfix_smtp.smtp.envelope import Envelope
@@ -21,6 +23,10 @@ from postfix_smtp.smtp.mechanism import Mechanism
 from postfix_smtp.smtp.peer import Peer
 from postfix_smtp.smtp.reply import Reply
 from postfix_smtp.smtp.settings import SmtpSettings
+
+#: Octets that the socket's send buffer must hold, so that a pipelined flight never waits for the server to read.
+SEND_BUFFER = 4096
+TLS_OVERHEAD = 1152
 
 T = TypeVar("T")
 #: Asks a table; raises TableError.
@@ -141,12 +147,13 @@ class Session:
             clock: UNIX time.
         """
         self.stream = stream
-        self._engine = Engine(peer, settings, features=features)
+        self._engine = Engine(peer, settings, offered=features)
         self._engine.expires_at = keep_until
         self._engine.reuse_count = reuse_count
         self._settings = settings
         self._clock = clock
         self._context = SessionContext("")
+        self._stage = 0
         self.completed = False
         self.tls: TlsInfo | None = None
         stream.set_mode(deadline=settings.per_request_deadline)
@@ -234,5 +241,150 @@ class Session:
         """End the connection at once, without waiting."""
         self.stream.close()
 
+    # The loop around the engine
+
     async def _run(self, flow: Flow[T], body: Body | None = None, listener: Listener | None = None) -> T:
-        raise NotImplementedError
+        engine = self._engine
+        answer: object = None
+        error: Exception | None = None
+        try:
+            while True:
+                engine.now = self._clock()
+                try:
+                    action = flow.send(answer) if error is None else flow.throw(error)
+                except StopIteration as end:
+                    result: T = end.value
+                    break
+                answer = error = None
+                if listener is not None and await _report(action, listener):
+                    continue
+                try:
+                    answer = await self._perform(action, body)
+                except (ConnectionLost, TimedOut, TableError, BodyError, LocalDataError) as problem:
+                    error = problem
+            await self._finish()
+        except BaseException:
+            engine.is_broken = True
+            flow.close()
+            raise
+        return result
+
+    async def _perform(self, action: Action, body: Body | None) -> object:
+        """Do what the engine asks for; the answer."""
+        engine, stream, context = self._engine, self.stream, self._context
+        if engine.stage != self._stage:
+            self._stage = engine.stage
+            stream.set_limit(engine.limit, engine.refund_rate)
+        if action is Need.DATA:
+            output = engine.take_output()
+            if output:
+                await stream.write(output)
+            octets = await stream.read()
+            engine.now = self._clock()
+            engine.receive(octets)
+            return None
+        match action:
+            case actions.SendBody(converting):
+                assert body is not None
+                await self._send_body(body.chunks(converting))
+            case actions.LookUp(source, key):
+                hook = self._hook(source)
+                return await hook(key) if hook is not None else None
+            case Need.SEND_BUFFER:
+                return stream.ensure_send_buffer(SEND_BUFFER + (TLS_OVERHEAD if stream.is_tls else 0))
+            case Need.TLS:
+                return await self._start_tls()
+            case actions.Pause(seconds):
+                await stream.write(engine.take_output())
+                await stream.flush()
+                if stream.write_failed:
+                    raise ConnectionLost
+                await asyncio.sleep(seconds)
+            case _:
+                assert context.authenticator is not None
+                return await self._authenticate(action, context.authenticator)
+        return None
+
+    async def _send_body(self, chunks: AsyncIterator[bytes]) -> None:
+        stream = self.stream
+        output = self._engine.take_output()
+        if output:
+            await stream.write(output)
+        async with contextlib.AsyncExitStack() as stack:
+            if isinstance(chunks, AsyncGenerator):
+                stack.push_async_callback(chunks.aclose)
+            async for chunk in chunks:
+                await stream.write(chunk)
+                if stream.write_failed:
+                    raise ConnectionLost
+
+    def _hook(self, source: Source) -> LookUp | None:
+        context = self._context
+        match source:
+            case Source.DISCARDED_KEYWORDS:
+                return context.discard_map
+            case Source.PIX_WORKAROUNDS:
+                return context.pix_map
+            case Source.REPLY_FILTER:
+                return context.reply_filter
+
+    async def _start_tls(self) -> TlsInfo | None:
+        starter = self._context.starter
+        assert starter is not None
+        await self.stream.write(self._engine.take_output())
+        try:
+            self.tls = await starter.start(self.stream, self._engine.server_name)
+        except (ConnectionLost, TimedOut, TlsFailure):
+            self.tls = None
+        return self.tls
+
+    async def _authenticate(self, action: Action, authenticator: Authenticator) -> object:
+        match action:
+            case actions.FilterMechanisms(words):
+                return await authenticator.filter_mechanisms(words)
+            case Need.CREDENTIALS:
+                return await authenticator.has_credentials(self.tls)
+            case actions.ChooseMechanism(mechanisms):
+                return await authenticator.choose(mechanisms, self.tls)
+            case actions.AuthenticationRefused(reply):
+                await authenticator.refused(reply)
+                return None
+        raise AssertionError(action)
+
+    async def _finish(self) -> None:
+        """Send what is left, as far as that is wanted and possible."""
+        engine, stream = self._engine, self.stream
+        output = engine.take_output()
+        if engine.is_broken or engine.discard_output:
+            if engine.discard_output:
+                stream.discard_output()
+            return
+        if engine.stage != self._stage:
+            self._stage = engine.stage
+            stream.set_limit(engine.limit, engine.refund_rate)
+        try:
+            if output:
+                await stream.write(output)
+            await stream.flush()
+        except (ConnectionLost, TimedOut):
+            engine.is_broken = True
+
+
+async def _report(action: Action, listener: Listener) -> bool:
+    """Tell the listener, if that is what the engine wants."""
+    match action:
+        case Need.DATA:
+            return False
+        case Need.MAIL_STARTED:
+            listener.mail_started()
+        case Need.DATA_DONE:
+            listener.data_done()
+        case actions.RecipientDelivered(index, reply):
+            await listener.recipient_delivered(index, reply)
+        case actions.RecipientFailed(index, failure):
+            await listener.recipient_failed(index, failure)
+        case actions.AllFailed(failure):
+            await listener.all_failed(failure)
+        case _:
+            return False
+    return True

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from postfix_smtp.ipc.request import SendOptions
 
+NO_OPTIONS = SendOptions(0)
+
 
 class TlsNeed(IntEnum):
     """What the TLS policy of this server asks of a session (TLS chapter 2)."""
@@ -60,7 +62,7 @@ class Context:
     queue_id: str
     nexthop: str = ""
     message_age: float = 0.0
-    options: SendOptions = SendOptions(0)
+    options: SendOptions = NO_OPTIONS
     best_preference: bool = True
     detect_loops: bool = False
     tls: TlsNeed = TlsNeed.NONE

@@ -33,7 +33,7 @@ class Dialect:
     @classmethod
     def of(cls, version: tuple[int, ...]) -> "Dialect":
         """The dialect of a version such as (3, 7, 11)."""
-        series = version[:2]
+        series = version[0], version[1]
         since_3_11 = series >= (3, 11)
         patch = version[2] if len(version) > 2 else 0
         return cls(

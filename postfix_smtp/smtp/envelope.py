@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from postfix_smtp.ipc.request import Recipient, Ret, SendOptions, Submission
+from postfix_smtp.smtp.context import NO_OPTIONS
 
 NO_SUBMISSION = Submission()
+NO_RET = Ret(0)
 
 
 class ProbeTarget(StrEnum):
@@ -34,7 +36,7 @@ class Envelope:
     size: int
     encoding: str = "7bit"
     envelope_id: str = ""
-    ret: Ret = Ret(0)
-    options: SendOptions = SendOptions(0)
+    ret: Ret = NO_RET
+    options: SendOptions = NO_OPTIONS
     submission: Submission = NO_SUBMISSION
     probe: ProbeTarget | None = None
