@@ -1,0 +1,368 @@
+"""``$name`` expansion (config chapter 5).
+
+One pass, left to right, by recursive descent. Three rules of Postfix explain the shape:
+
+* an error is logged where it is found and expansion goes on as far as Postfix's does, so that the same warnings appear;
+  only the whole expansion fails;
+* the emptiness tests of ``${name?...}`` and ``${name:...}`` look at the text before expansion;
+* the operands of a comparison are expansions of their own: they count nesting from nought, and an error in one does not
+  silence the other.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from postfix_smtp import log
+from postfix_smtp.config.lines import BLANK
+from postfix_smtp.errors import FatalError
+from postfix_smtp.text import to_octets, to_text
+
+Lookup = Callable[[str], str | None]
+
+_NAME = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+_ALPHANUMERIC = _NAME - {"_"}
+_CLOSING = {"{": "}", "(": ")"}
+_OPERATOR = frozenset("!<>=?+-*/~&|%")
+_COMPARISONS = frozenset(("==", "!=", "<", "<=", ">=", ">"))
+_OPERATOR_EXPECTED = '"==" or "!="" or "<"" or "<="" or ">="" or ">" expected'
+_MOST_NESTING = 100
+_LONGEST = (1 << 63) - 1
+
+
+def expand(text: str, lookup: Lookup, *, functions: bool = False) -> str:
+    """Expand the ``$name`` references in `text`.
+
+    Args:
+        text: a parameter value.
+        lookup: the unexpanded value of a name, None if it is undefined.
+        functions: ``${function{text}}`` is understood (Postfix 3.11).
+
+    Raises:
+        FatalError: bad syntax or endless nesting; what is wrong has been logged.
+    """
+    if "$" not in text:
+        return text
+    expansion = _Expansion(lookup, functions)
+    try:
+        result = expansion.expand(text, 0)
+    except RecursionError:
+        # A loop through operands, which Postfix does not survive either.
+        log.warning(f'unreasonable macro call nesting: "{text}"')
+        raise FatalError("dictionary mail_dict: macro processing error") from None
+    if expansion.failed:
+        raise FatalError("dictionary mail_dict: macro processing error")
+    return result
+
+
+class _BodyError(Exception):
+    """What is wrong in a ``${...}``, as the text of the warning."""
+
+
+class _Expansion:
+    __slots__ = ("failed", "functions", "lookup")
+
+    def __init__(self, lookup: Lookup, functions: bool) -> None:
+        self.lookup = lookup
+        self.functions = functions
+        self.failed = False
+
+    def expand(self, text: str, level: int) -> str:
+        result: list[str] = []
+        position, literal = 0, ""
+        end = len(text)
+        while position < end:
+            dollar = text.find("$", position)
+            if dollar < 0:
+                dollar = end
+            literal += text[position:dollar]
+            if text.startswith("$$", dollar):
+                literal += "$"
+                position = dollar + 2
+                continue
+            if literal:
+                if not self._may_go_on(literal, level):
+                    return ""
+                result.append(literal)
+                literal = ""
+            if dollar == end:
+                break
+            body, position = self._reference(text, dollar + 1)
+            if body is None or not self._may_go_on(body, level):
+                return ""
+            try:
+                # The plain name is by far the most frequent reference.
+                if text[dollar + 1] in _NAME:
+                    value = self.lookup(body)
+                    if value:
+                        result.append(
+                            self.expand(value, level + 1) if "$" in value or level >= _MOST_NESTING else value
+                        )
+                else:
+                    result.append(self._body(body, level))
+            except _BodyError as trouble:
+                log.warning(str(trouble))
+                self.failed = True
+        if literal and self._may_go_on(literal, level):
+            result.append(literal)
+        return "".join(result)
+
+    def _may_go_on(self, piece: str, level: int) -> bool:
+        """Whether `piece` is to be looked at. A failure ends a text at the piece that follows it, not before."""
+        if self.failed:
+            return False
+        if level > _MOST_NESTING:
+            log.warning(f'unreasonable macro call nesting: "{piece}"')
+            self.failed = True
+            return False
+        return True
+
+    def _reference(self, text: str, start: int) -> tuple[str | None, int]:
+        """What follows ``$``: (name or ``${}`` body, end). No body: the text is wrong and its rest is not looked at."""
+        opening = text[start : start + 1]
+        if opening and opening in "{(":
+            end = _balanced(text, start, opening, _CLOSING[opening])
+            if end < 0:
+                log.warning(f'truncated macro reference: "{text}"')
+                self.failed = True
+                return None, end
+            body = text[start + 1 : end - 1]
+        else:
+            end = start
+            while end < len(text) and text[end] in _NAME:
+                end += 1
+            body = text[start:end]
+        if not body:
+            log.warning(f'empty macro name: "{text}"')
+            self.failed = True
+            return None, end
+        return body, end
+
+    def _body(self, body: str, level: int) -> str:
+        """The value of ``${body}``."""
+        position = _skip_blanks(body, 0)
+        if body.startswith("{", position):
+            return self._comparison(body, position, level)
+        end = position
+        while end < len(body) and body[end] in _NAME:
+            end += 1
+        name = body[position:end]
+        if self.functions and body.startswith("{", end):
+            return self._function(name, body, end)
+        position = _skip_blanks(body, end)
+        if position == len(body):
+            value = self.lookup(name)
+            return self.expand(value, level + 1) if value else ""
+        if body[position] not in "?:":
+            raise _BodyError(f'attribute name syntax error at: "...{name}>>>{_at_most_20(body[end:])}"')
+        return self._choice(body, position, bool(self.lookup(name)), level)
+
+    def _choice(self, body: str, position: int, condition: bool, level: int) -> str:
+        """``? text``, ``: text``, ``? {text} : text`` from `position` on; only the selected text is expanded."""
+        yes = no = ""
+        if body[position] == "?":
+            yes, position, braces = _branch(body, position + 1)
+            if braces and position < len(body):
+                if body[position] != ":":
+                    raise _BodyError(f'":" expected at: "...{yes}}}>>>{_at_most_20(body[position:])}"')
+                no = _last_branch(body, position + 1)
+        else:
+            no = _last_branch(body, position + 1)
+        return self.expand(yes if condition else no, level + 1)
+
+    def _comparison(self, body: str, start: int, level: int) -> str:
+        """``{left} operator {right}``, with or without the texts to choose from."""
+        left, position = _operand(body, start)
+        position = _skip_blanks(body, position)
+        end = position
+        while end < len(body) and body[end] in _OPERATOR:
+            end += 1
+        operator = body[position:end]
+        if operator not in _COMPARISONS:
+            raise _BodyError(f'{_OPERATOR_EXPECTED} at: "...{left}}}>>>{_at_most_20(body[position:])}"')
+        suffix_end = end
+        while suffix_end < len(body) and body[suffix_end] in _ALPHANUMERIC:
+            suffix_end += 1
+        suffix = body[end:suffix_end]
+        if suffix and suffix != "level":
+            raise _BodyError(f'bad operator suffix at: "...{operator}>>>{_at_most_20(suffix)}"')
+        position = _skip_blanks(body, suffix_end)
+        if not body.startswith("{", position):
+            rest = _at_most_20(body[suffix_end:])
+            raise _BodyError(f'"{{expression}}" expected at: "...{{{left}}} {operator}>>>{rest}"')
+        right, position = _operand(body, position)
+        position = _skip_blanks(body, position)
+        if position < len(body) and body[position] not in "?:":
+            raise _BodyError(f'"?" or ":" expected at: "...}}>>>{_at_most_20(body[position:])}"')
+        values = self._operand_value(left), self._operand_value(right)
+        if self.failed:
+            return ""
+        truth = _compare_levels(operator, *values) if suffix else _compare(operator, *values)
+        if position == len(body):
+            return "true" if truth else ""
+        return self._choice(body, position, truth, level)
+
+    def _operand_value(self, text: str) -> str:
+        if "$" not in text:
+            return text
+        operand = _Expansion(self.lookup, self.functions)
+        value = operand.expand(text, 0)
+        self.failed = self.failed or operand.failed
+        return value
+
+    def _function(self, name: str, body: str, start: int) -> str:
+        function = _FUNCTIONS.get(name)
+        if function is None:
+            raise _BodyError(f'unknown function "{name}" at"...>>>{name}{_at_most_20(body[start:])}"')
+        argument, position = _operand(body, start)
+        position = _skip_blanks(body, position)
+        if position < len(body):
+            raise _BodyError(f'unexpected input at: "...{argument}}}>>>{_at_most_20(body[position:])}"')
+        text = self._operand_value(argument.strip(BLANK))
+        if self.failed:
+            return ""
+        try:
+            return function(text)
+        except UnicodeError:
+            raise _BodyError(f"bad domain argument in: '{name}{{{text}}}'") from None
+
+
+def _balanced(text: str, start: int, opening: str, closing: str) -> int:
+    """The place after the bracket that closes the one at `start`, or -1."""
+    depth, position = 1, start + 1
+    while depth:
+        end = text.find(closing, position)
+        if end < 0:
+            return -1
+        depth += text.count(opening, position, end) - 1
+        position = end + 1
+    return position
+
+
+def _skip_blanks(text: str, position: int) -> int:
+    while position < len(text) and text[position] in BLANK:
+        position += 1
+    return position
+
+
+def _at_most_20(text: str) -> str:
+    return to_text(to_octets(text)[:20])
+
+
+def _operand(body: str, start: int) -> tuple[str, int]:
+    """The text inside the ``{...}`` at `start`, and the place after it."""
+    end = _balanced(body, start, "{", "}")
+    if end < 0:
+        raise _BodyError(f'unbalanced {{}} in attribute expression: "{body[start:]}"')
+    return body[start + 1 : end - 1], end
+
+
+def _branch(body: str, start: int) -> tuple[str, int, bool]:
+    """A text to choose: (text, place after it and following blanks, whether in braces)."""
+    position = _skip_blanks(body, start)
+    if not body.startswith("{", position):
+        return body[start:], len(body), False
+    text, position = _operand(body, position)
+    return text, _skip_blanks(body, position), True
+
+
+def _last_branch(body: str, start: int) -> str:
+    text, position, _ = _branch(body, start)
+    if position < len(body):
+        raise _BodyError(f'unexpected input at: "...{text}}}>>>{_at_most_20(body[position:])}"')
+    return text
+
+
+def _decide(operator: str, order: int) -> bool:
+    """Whether `operator` holds for a left side that is below (-1), equal to (0) or above (1) the right side."""
+    match operator:
+        case "==":
+            return order == 0
+        case "!=":
+            return order != 0
+        case "<":
+            return order < 0
+        case "<=":
+            return order <= 0
+        case ">":
+            return order > 0
+        case _:
+            return order >= 0
+
+
+def _compare(operator: str, left: str, right: str) -> bool:
+    if _is_number(left) and _is_number(right):
+        numbers = _number(left), _number(right)
+        return _decide(operator, (numbers[0] > numbers[1]) - (numbers[0] < numbers[1]))
+    octets = to_octets(left), to_octets(right)
+    return _decide(operator, (octets[0] > octets[1]) - (octets[0] < octets[1]))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number > _LONGEST:
+        raise FatalError(f"mac_exp_eval: bad conversion: {text}")
+    return number
+
+
+def _compare_levels(operator: str, left: str, right: str) -> bool:
+    try:
+        levels = compatibility_level(left), compatibility_level(right)
+    except ValueError as trouble:
+        raise _BodyError(str(trouble)) from None
+    return _decide(operator, (levels[0] > levels[1]) - (levels[0] < levels[1]))
+
+
+def compatibility_level(text: str) -> tuple[int, int, int]:
+    """A compatibility level: one to three decimal numbers joined by dots, missing ones are 0.
+
+    Raises:
+        ValueError: `text` is no level; the error's text is Postfix's.
+    """
+    parts = text.split(".")
+    numbers = [int(part) for part in parts if _is_number(part)]
+    if (
+        len(numbers) != len(parts)
+        or len(parts) > 3
+        or numbers[0] > _LONGEST >> 20
+        or any(n > 1023 for n in numbers[1:])
+    ):
+        raise ValueError(f'malformed compatibility level syntax: "{text}"')
+    major, minor, patch = [*numbers, 0, 0][:3]
+    return major, minor, patch
+
+
+def domain_to_ascii(name: str) -> str:
+    """The A-label form of a domain name (UTS #46, non-transitional).
+
+    Raises:
+        UnicodeError: not a domain name.
+    """
+    if name.isascii():
+        return name
+    return str(_idna().encode(name, uts46=True).decode("ascii"))
+
+
+def domain_to_utf8(name: str) -> str:
+    """The U-label form of a domain name.
+
+    Raises:
+        UnicodeError: not a domain name.
+    """
+    if not name.isascii() or "xn--" not in name.lower():
+        return name
+    return str(_idna().decode(name, uts46=True))
+
+
+def _idna() -> Any:
+    try:
+        return importlib.import_module("idna")
+    except ImportError:
+        raise UnicodeError("the package idna is not installed") from None
+
+
+_FUNCTIONS: dict[str, Callable[[str], str]] = {"domain_to_ascii": domain_to_ascii, "domain_to_utf8": domain_to_utf8}

@@ -1,0 +1,74 @@
+"""Logical lines: what main.cf, master.cf and other Postfix files consist of (config chapter 2)."""
+
+from collections.abc import Iterator
+
+from postfix_smtp import log
+
+# C's isspace(), and what separates the items of a list. Python's own idea of white space is wider.
+WHITE = " \t\n\v\f\r"
+BLANK = " \t\r\n"
+SEPARATORS = BLANK + ","
+
+_NULL_BYTE_WARNING = (3, 9)  # the first release that says so
+
+
+def logical_lines(text: str, path: str, version: tuple[int, ...]) -> Iterator[tuple[int, str]]:
+    """Yield (number of the first physical line, logical line) for each logical line of `text`.
+
+    Comments and empty lines are dropped wherever they stand; a line that starts with white space continues the one
+    before. Text that continues nothing is dropped with a warning.
+
+    Args:
+        text: the whole file.
+        path: for warnings.
+        version: the Postfix release whose warnings are given.
+    """
+    pieces: list[str] = []
+    first = last = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        stripped = line.lstrip(WHITE)
+        if not stripped or stripped[0] == "#":
+            continue
+        if line[0] in WHITE and pieces:
+            pieces.append(line)
+        else:
+            if pieces:
+                yield from _complete(pieces, first, last, path, version)
+            pieces = [line]
+            first = number
+        last = number
+    if pieces:
+        yield from _complete(pieces, first, last, path, version)
+
+
+def _complete(
+    pieces: list[str], first: int, last: int, path: str, version: tuple[int, ...]
+) -> Iterator[tuple[int, str]]:
+    line = pieces[0] if len(pieces) == 1 else "".join(pieces)
+    if "\0" in line:
+        if version >= _NULL_BYTE_WARNING:
+            where = f"line {first}" if first == last else f"line {first}-{last}"
+            log.warning(f"{path}, {where}: text after null byte may be ignored")
+        line = line[: line.index("\0")]
+    if line[:1] in WHITE:
+        ellipsis = "..." if len(line) > 30 else ""
+        log.warning(f'{path}: logical line must not start with whitespace: "{line[:30]}{ellipsis}"')
+        return
+    yield first, line
+
+
+def split_assignment(line: str) -> tuple[str, str] | str:
+    """Split ``name = value``; the error text if `line` has another form. White space around both is dropped."""
+    line = line.strip(WHITE)
+    end = 0
+    for end, octet in enumerate(line):  # noqa: B007 - used after the loop
+        if octet == "=" or octet in WHITE:
+            break
+    else:
+        return "missing '=' after attribute name"
+    name, rest = line[:end], line[end:].lstrip(WHITE)
+    if rest[:1] != "=":
+        return "missing '=' after attribute name"
+    if not name:
+        return "missing attribute name"
+    return name, rest[1:].lstrip(WHITE)
