@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Self
 from postfix_smtp.errors import FatalError
 from postfix_smtp.ipc.request import DeliveryRequest
 from postfix_smtp.message.headers import header_name
-from postfix_smtp.message.quoting import quote_822
 from postfix_smtp.queue.file import QueueFile
 from postfix_smtp.queue.records import LINE, PAUSE, PIECE
+from postfix_smtp.smtp.quoting import quote_822
 from postfix_smtp.text import to_octets
 
 if TYPE_CHECKING:
@@ -53,6 +53,12 @@ class DeliveryFlags:
                     raise FatalError(f'unknown flags={value} value "{value[index:]}" in "{value}"')
             letters = value
         return cls("D" in letters, "O" in letters, "R" in letters, "X" in letters)
+
+    @property
+    def letters(self) -> str:
+        """The flags as ``flags=`` has them."""
+        flags = {"D": self.delivered_to, "O": self.original_to, "R": self.return_path, "X": self.final}
+        return "".join(letter for letter, is_set in flags.items() if is_set)
 
     @property
     def any_header(self) -> bool:

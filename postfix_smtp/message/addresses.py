@@ -10,7 +10,7 @@ from enum import IntEnum
 
 from postfix_smtp import log
 from postfix_smtp.message.content_headers import comment_end
-from postfix_smtp.message.quoting import quote_822
+from postfix_smtp.smtp.quoting import quote_822
 from postfix_smtp.text import to_octets, to_text
 
 

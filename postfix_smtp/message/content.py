@@ -2,8 +2,9 @@
 
 Records of the queue file pass through a pipeline of plain generators (records, MIME processor, checks and address
 mapping, lines), which works on whole buffers and never waits. When it needs something that may have to be waited for,
-such as a table behind a network or the address rewriting service, it yields an awaitable and is sent the result; what
-it yields else are octets for the wire. :meth:`Content.chunks` drives it.
+such as a table behind a network or the address rewriting service, it yields an awaitable and is sent the result. What
+it yields else are octets for the wire, and others may run after each; the last octets it returns.
+:meth:`Content.chunks` drives it.
 
 Nearly all messages need no MIME processor: then records become lines in :mod:`postfix_smtp.queue.records` and nothing
 below is even imported.
@@ -25,14 +26,11 @@ if TYPE_CHECKING:
     from postfix_smtp.message.checks import Checks
     from postfix_smtp.message.generic import GenericMapper
 
-#: What a pipeline yields: octets (none: let others run), or something to wait for.
-Pipeline = Generator[bytes | Awaitable[Any], Any, None]
+Pipeline = Generator[bytes | Awaitable[Any], Any, bytes]
 
 _CHUNK_SIZE = 128 * 1024
 #: What taking a single record costs beside its octets, in octets of the fast path.
 _RECORD_COST = 24
-#: After a chunk of this size others may run, even if the socket takes everything at once.
-_PAUSE_SIZE = 16 * 1024
 
 
 class Content:
@@ -77,21 +75,25 @@ class Content:
             FatalError: the queue file cannot be read, or ``smtp_generic_maps`` does not answer.
         """
         pipeline = self._pipeline(converting)
-        item = next(pipeline, None)
-        while item is not None:
+        resume: Callable[[Any], bytes | Awaitable[Any]] = pipeline.send
+        argument: Any = None
+        while True:
+            try:
+                item = resume(argument)
+            except StopIteration as end:
+                if end.value:
+                    yield end.value
+                return
+            resume, argument = pipeline.send, None
             if isinstance(item, bytes):
                 if item:
                     yield item
-                if not item or len(item) >= _PAUSE_SIZE:
-                    await asyncio.sleep(0)
-                item = next(pipeline, None)
+                await asyncio.sleep(0)  # the consumer does not wait if the socket takes everything at once
                 continue
             try:
-                answer = await item
+                argument = await item
             except Exception as error:
-                item = _resume(pipeline.throw, error)
-            else:
-                item = _resume(pipeline.send, answer)
+                resume, argument = pipeline.throw, error
 
     def _pipeline(self, converting: bool) -> Pipeline:
         if not (converting or self._checks or self._generic):
@@ -143,8 +145,7 @@ class Content:
             lines.end()
         if kind != END_OF_CONTENT:
             raise damaged(self._request.queue_id, kind)
-        if pieces:
-            yield lines.take()
+        return lines.take()
 
     def _report_break(self) -> None:
         """Once for all transactions of a delivery request."""
@@ -152,14 +153,6 @@ class Content:
             self._break_reported = True
             limit = self._settings.line_length_limit
             log.info(f"{self._request.queue_id}: breaking line > {limit} bytes with <CR><LF>SPACE")
-
-
-def _resume(resume: Callable[[Any], bytes | Awaitable[Any]], argument: object) -> bytes | Awaitable[Any] | None:
-    """What a pipeline yields next, None at its end."""
-    try:
-        return resume(argument)
-    except StopIteration:
-        return None
 
 
 def damaged(queue_id: str, kind: int) -> BodyError:

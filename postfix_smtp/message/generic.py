@@ -8,7 +8,7 @@ from postfix_smtp import log
 from postfix_smtp.config.access import Parameters
 from postfix_smtp.errors import FatalError, TableError
 from postfix_smtp.message.addresses import Kind, parse
-from postfix_smtp.message.quoting import quote_822, unquote_822
+from postfix_smtp.smtp.quoting import quote_822, unquote_822
 from postfix_smtp.text import to_octets, to_text
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ def processed(
     checks: "Checks | None",
     generic: "GenericMapper | None",
     added: Sequence[bytes],
-) -> Generator[bytes | Awaitable[Any], Any, None]:
+) -> Generator[bytes | Awaitable[Any], Any, bytes]:
     """The pipeline with a MIME processor; see :mod:`postfix_smtp.message.content` for what it yields and raises."""
     mime = MimeProcessor(settings, parsing=bool(checks), converting=converting)
     sink = _Sink(request.queue_id, settings, lines, checks, generic)
@@ -72,7 +72,7 @@ def processed(
     yield from _take(mime, sink, lines, mime.finish())
     if kind != END_OF_CONTENT:
         raise damaged(request.queue_id, kind)
-    yield lines.take()
+    return lines.take()
 
 
 def _take(

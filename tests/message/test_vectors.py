@@ -10,11 +10,11 @@ from message_support import LogLines, Vector, checks, generic, vectors
 from postfix_smtp.errors import FatalError
 from postfix_smtp.message.added import DeliveryFlags, added_headers, delivered_before
 from postfix_smtp.message.content import Content
-from postfix_smtp.message.quoting import quote_822
 from postfix_smtp.printable import printable
 from postfix_smtp.queue.file import QueueFile
 from postfix_smtp.queue.path import QueueSettings
 from postfix_smtp.smtp.failure import BodyError, LocalDataError
+from postfix_smtp.smtp.quoting import quote_822
 from postfix_smtp.text import to_octets
 
 ALL = vectors("lines", "qp", "mime", "checks", "generic", "added", "errors")
