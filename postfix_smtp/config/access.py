@@ -1,6 +1,11 @@
 """How a room reads the parameters it needs, once, to build its settings."""
 
-from typing import Protocol
+import socket
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from postfix_smtp.config.interfaces import Interface
 
 
 class Parameters(Protocol):
@@ -21,6 +26,18 @@ class Parameters(Protocol):
     @property
     def version(self) -> tuple[int, ...]:
         """Version of the installed Postfix, (3, 7, 11)."""
+
+    @property
+    def families(self) -> Sequence[socket.AddressFamily]:
+        """Address families that ``inet_protocols`` names and the system has."""
+
+    @property
+    def interfaces(self) -> "Sequence[Interface]":
+        """The own addresses (``inet_interfaces``)."""
+
+    @property
+    def known_ports(self) -> Mapping[str, str]:
+        """Port by service name, from ``known_tcp_ports``."""
 
     def text(self, name: str) -> str:
         """An expanded string parameter."""

@@ -23,7 +23,8 @@ from postfix_smtp.delivery.walk import Connect, Outcome, Resolve, ReuseAddress, 
 from postfix_smtp.dsn import Dsn
 from postfix_smtp.ipc.pass_on import split_transport
 from postfix_smtp.ipc.request import DeliveryReply, DeliveryRequest, RequestFlags
-from postfix_smtp.queue.file import QueueFile, QueueFileMissing, inspect
+from postfix_smtp.message.added import delivered_before
+from postfix_smtp.queue.file import QueueFile, QueueFileMissing
 from postfix_smtp.routing.address import Address, Resolution
 from postfix_smtp.routing.destination import (
     INET_PREFIX,
@@ -52,7 +53,6 @@ async def deliver(tools: Tooling, request: DeliveryRequest) -> DeliveryReply:
         FatalError, PanicError: Postfix's own program would end here without a reply; the caller does that for this
             request.
     """
-    inspect(tools.queue, request.queue_name, request.queue_id)
     try:
         queue_file = QueueFile.open(tools.queue, request.queue_name, request.queue_id)
     except QueueFileMissing:
@@ -63,7 +63,7 @@ async def deliver(tools: Tooling, request: DeliveryRequest) -> DeliveryReply:
             tools.services,
             request,
             queue_file,
-            final_delivery="X" in tools.settings.header_flags,
+            final_delivery=tools.settings.flags.final,
         )
         delivery = _Delivery(tools, request, queue_file, reporter)
         await delivery.run()
@@ -78,7 +78,7 @@ class _Delivery:
         self._request = request
         self._queue_file = queue_file
         self._reporter = reporter
-        self._body: Body = tools.body(queue_file, request)
+        self._body: Body | None = None
         self._load = False
         self._store = False
         self._nexthop = ""  #: the request next-hop of cache keys, while it is remembered
@@ -122,27 +122,20 @@ class _Delivery:
     # Checks on the whole request (delivery chapter 2)
 
     async def _rejected_as_a_whole(self) -> bool:
-        settings, request, reporter = self._tools.settings, self._request, self._reporter
-        for flag in "DO":
-            if flag not in settings.header_flags:
-                continue
-            if len(request.recipients) > 1:
-                log.warning(f"flag `{flag}' requires {settings.service}_destination_recipient_limit = 1")
-                failure = Dsn(CONFIGURATION_ERROR, "mail system configuration error")
-                await reporter.fail_remaining(failure, relay=settings.service, throttle=False)
-                return True
-            if flag == "D":
-                recipient = request.recipients[0].address
-                mapped = await self._mapped(recipient)
-                if self._tools.delivered_before(self._queue_file, request, mapped):
-                    failure = Dsn("5.4.6", f"mail forwarding loop for {recipient}")
-                    await reporter.fail_remaining(failure, relay=settings.service, throttle=False)
-                    return True
-        return False
-
-    async def _mapped(self, address: str) -> str:
-        mapper = self._tools.map_address
-        return address if mapper is None or not address else await mapper(address)
+        tools, request, reporter = self._tools, self._request, self._reporter
+        settings = tools.settings
+        flag = settings.flags.needs_single_recipient()
+        if not flag:
+            return False
+        if len(request.recipients) > 1:
+            log.warning(f"flag `{flag}' requires {settings.service}_destination_recipient_limit = 1")
+            failure = Dsn(CONFIGURATION_ERROR, "mail system configuration error")
+        elif flag == "D" and await delivered_before(self._queue_file, request, tools.generic):
+            failure = Dsn("5.4.6", f"mail forwarding loop for {request.recipients[0].address}")
+        else:
+            return False
+        await reporter.fail_remaining(failure, relay=settings.service, throttle=False)
+        return True
 
     # UNIX-domain servers (delivery chapter 3.3)
 
@@ -361,6 +354,8 @@ class _Delivery:
         """One transaction, and what becomes of the session: kept for the next delivery, or closed."""
         session, reporter = kept.session, self._reporter
         reporter.features_known(dsn=session.offers_dsn)
+        if self._body is None:
+            self._body = await self._tools.body(self._queue_file, self._request)
         await session.transact(await self._envelope(), self._body, reporter)
         reporter.session_ended(completed=session.completed)
         await self._notify_postmaster(session)
@@ -391,10 +386,11 @@ class _Delivery:
         """The envelope for the recipients that are left, with generic maps applied."""
         request, recipients = self._request, tuple(self._reporter.remaining)
         sender = request.sender
-        if self._tools.map_address is not None:
-            sender = await self._mapped(sender)
+        generic = self._tools.generic
+        if generic is not None:
+            sender = await generic.map_internal(sender)
             recipients = tuple(
-                [replace(recipient, address=await self._mapped(recipient.address)) for recipient in recipients]
+                [replace(recipient, address=await generic.map_internal(recipient.address)) for recipient in recipients]
             )
         return Envelope(
             sender=sender,

@@ -1,13 +1,10 @@
 """What the delivery agent itself needs from main.cf and master.cf."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from postfix_smtp import log
 from postfix_smtp.config.access import Parameters
-from postfix_smtp.errors import FatalError
-
-HEADER_FLAGS = "DORX"
+from postfix_smtp.message.added import DeliveryFlags
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +13,7 @@ class AgentSettings:
 
     Attributes:
         service: master.cf service name.
-        header_flags: letters of ``flags=``.
+        flags: of ``flags=`` in master.cf.
         cache_on_demand: connections are kept when the queue manager asks for it.
         cache_seconds: how long an idle connection is kept.
         sasl_passwords: ``smtp_sasl_password_maps`` is not empty.
@@ -31,7 +28,7 @@ class AgentSettings:
     fallback_relays: str
     fallback_name: str
     best_mx_transport: str
-    header_flags: frozenset[str]
+    flags: DeliveryFlags
     cache_on_demand: bool
     cache_destinations: str
     cache_seconds: int
@@ -42,19 +39,15 @@ class AgentSettings:
     wrapper_mode: bool
 
     @classmethod
-    def from_parameters(cls, p: Parameters, words: Sequence[str]) -> "AgentSettings":
+    def from_parameters(cls, p: Parameters, flags: DeliveryFlags) -> "AgentSettings":
         """Read the parameters and the service's own arguments.
 
         Args:
-            words: program arguments of master.cf, such as ``flags=DRX``.
-
-        Raises:
-            FatalError: an argument is unknown.
+            flags: of ``flags=``.
         """
-        letters = parse_flags(words)
-        if p.program == "lmtp" and "X" not in letters and p.flag("lmtp_assume_final"):
-            log.warning(f'lmtp_assume_final is obsolete; instead, specify "flags={"".join(letters)}X" in master.cf')
-            letters += "X"
+        if p.program == "lmtp" and not flags.final and p.flag("lmtp_assume_final"):
+            log.warning(f'lmtp_assume_final is obsolete; instead, specify "flags={flags.letters}X" in master.cf')
+            flags = replace(flags, final=True)
         return cls(
             program=p.program,
             service=p.service,
@@ -64,7 +57,7 @@ class AgentSettings:
             fallback_relays=p.text("smtp_fallback_relay"),
             fallback_name=p.spelling("smtp_fallback_relay"),
             best_mx_transport=p.text("best_mx_transport"),
-            header_flags=frozenset(letters),
+            flags=flags,
             cache_on_demand=p.flag("smtp_connection_cache_on_demand"),
             cache_destinations=p.text("smtp_connection_cache_destinations"),
             cache_seconds=p.seconds("smtp_connection_cache_time_limit"),
@@ -74,18 +67,3 @@ class AgentSettings:
             helpful_warnings=p.flag("helpful_warnings"),
             wrapper_mode=p.flag("smtp_tls_wrappermode"),
         )
-
-
-def parse_flags(words: Sequence[str]) -> str:
-    """The letters of ``flags=``; of several such words the last counts (message chapter 7)."""
-    letters = ""
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals or name.lower() != "flags":
-            raise FatalError(f"unknown attribute name: {word}")
-        letters = ""
-        for letter in value:
-            if letter not in HEADER_FLAGS:
-                raise FatalError(f'unknown flags={value} value "{letter}" in "{value}"')
-            letters += letter
-    return letters

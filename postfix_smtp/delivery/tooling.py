@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from postfix_smtp.delivery.connect import Connector
 from postfix_smtp.delivery.notice import NoticeSettings
@@ -22,6 +22,9 @@ from postfix_smtp.smtp.context import RequireTls, TlsNeed
 from postfix_smtp.smtp.failure import Failure
 from postfix_smtp.smtp.peer import Peer
 from postfix_smtp.smtp.settings import SmtpSettings
+
+if TYPE_CHECKING:
+    from postfix_smtp.message.generic import GenericMapper
 
 
 class TlsPlan(Protocol):
@@ -81,8 +84,7 @@ class Tooling:
 
     Attributes:
         body: makes the content of a request, for one or more transactions.
-        delivered_before: whether the message carries a Delivered-To: for an address (``flags=D``).
-        map_address: ``smtp_generic_maps`` for an envelope address; None without such maps.
+        generic: ``smtp_generic_maps``; None if empty.
         cache_destination: ``smtp_connection_cache_destinations``; None if empty.
         debug_match: ``debug_peer_list`` by name and address; None if empty.
         debug_level: how much ``debug_peer_list`` raises verbosity.
@@ -104,9 +106,8 @@ class Tooling:
     services: Services
     pass_on: PassOnClient
     cleanup: CleanupClient
-    body: Callable[[QueueFile, DeliveryRequest], Body]
-    delivered_before: Callable[[QueueFile, DeliveryRequest, str], bool]
-    map_address: Callable[[str], Awaitable[str]] | None = None
+    body: Callable[[QueueFile, DeliveryRequest], Awaitable[Body]]
+    generic: "GenericMapper | None" = None
     cache_destination: Callable[[str], Awaitable[bool]] | None = None
     debug_match: Callable[[str, str], Awaitable[bool]] | None = None
     debug_level: int = 2

@@ -8,7 +8,6 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from postfix_smtp import log
 from postfix_smtp.errors import FatalError, PanicError
 from postfix_smtp.routing import names
 
@@ -125,22 +124,3 @@ def _port(text: str, service: str, known_ports: Mapping[str, str]) -> int:
         return socket.getservbyname(service, "tcp")
     except (OSError, UnicodeError):
         raise FatalError(f"unknown service: {service}/tcp") from None
-
-
-def parse_known_ports(value: str) -> dict[str, str]:
-    """Parameter ``known_tcp_ports``: ``name = name = port, ...``; bad items only warn (config chapter 6)."""
-    known: dict[str, str] = {}
-    for raw in value.split(","):
-        item = raw.strip()
-        if not item:
-            continue
-        *services, port = [part.strip() for part in item.split("=")]
-        if not services:
-            log.warning(f'known_tcp_ports: in "{item}" is not in "name = value" form')
-            continue
-        if not port.isdigit() or not 0 < int(port) <= 65535:
-            log.warning(f'known_tcp_ports: bad port value in "{item}"')
-            continue
-        for service in services:
-            known[service] = port
-    return known

@@ -1,11 +1,11 @@
 """What routing needs from main.cf."""
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from postfix_smtp.config.access import Parameters
 from postfix_smtp.errors import FatalError
-from postfix_smtp.routing.destination import parse_known_ports
 
 _HOST_LOOKUPS = ("dns", "native")
 _RESOLVER_OPTIONS = ("res_defnames", "res_dnsrch")
@@ -67,9 +67,8 @@ class RoutingSettings:
         level = _support_level(p)
         lookups = ("native",) if level == "disabled" else _mask(p, "smtp_host_lookup", _HOST_LOOKUPS)
         options = _mask(p, "smtp_dns_resolver_options", _RESOLVER_OPTIONS)
-        protocols = [item for item in p.text("inet_protocols").replace(",", " ").split() if item]
         families = tuple(
-            rtype for name, rtype in (("ipv4", "A"), ("ipv6", "AAAA")) if name in protocols or "all" in protocols
+            rtype for family, rtype in ((socket.AF_INET, "A"), (socket.AF_INET6, "AAAA")) if family in p.families
         )
         preference = p.text("smtp_address_preference")
         if preference.lower() not in _PREFERENCES:
@@ -88,7 +87,7 @@ class RoutingSettings:
             dnsrch="res_dnsrch" in options,
             families=families,
             default_service=p.text("smtp_tcp_port"),
-            known_ports=parse_known_ports(p.text("known_tcp_ports")),
+            known_ports=p.known_ports,
             fallback_relays=p.text("smtp_fallback_relay"),
             allow_utf8=p.flag("smtputf8_enable"),
             randomize=p.flag("smtp_randomize_addresses"),

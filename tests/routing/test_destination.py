@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from postfix_smtp.config.ports import known_ports
 from postfix_smtp.errors import FatalError, PanicError
-from postfix_smtp.routing.destination import parse_destination, parse_known_ports, split_nexthop
+from postfix_smtp.routing.destination import parse_destination, split_nexthop
 
-KNOWN = parse_known_ports("lmtp=24, smtp=25, smtps=submissions=465, submission=587")
+KNOWN = known_ports("lmtp=24, smtp=25, smtps=submissions=465, submission=587")
 
 
 def parse(text: str, *, utf8: bool = False):
