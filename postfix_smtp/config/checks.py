@@ -109,7 +109,7 @@ def _group(name: str, prefix: str) -> int:
 def check_log_permissions(parameters: Parameters) -> None:
     """Only three modes are taken for ``maillog_file`` (3.9); others are ignored with a warning."""
     mode = parameters.text("maillog_file_permissions")
-    if parameters.version >= (3, 9) and mode not in ("0600", "0640", "0644"):
+    if parameters.version >= (3, 9) and mode.removeprefix("0") not in ("600", "640", "644"):
         log.warning(f"ignoring bad permissions: maillog_file_permissions = {mode}")
 
 

@@ -1,0 +1,53 @@
+"""main.cf syntax, against what the real programs did."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from config_support import RELEASES, Start, expected, octets, vectors
+
+from postfix_smtp.config.main_cf import read
+
+SYNTAX = vectors("main_cf_syntax")
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("vector", SYNTAX["vectors"], ids=lambda vector: vector["title"])
+def test_main_cf_is_read_as_postfix_reads_it(vector: dict[str, Any], release: str, tmp_path: Path) -> None:
+    expect = expected(vector, release)
+    text = vector["main_cf"] if "main_cf" in vector else SYNTAX["prelude"] + vector["main_cf_tail"]
+    if text == "(directory)":
+        (tmp_path / "main.cf").mkdir()
+        text = None
+    start = Start(tmp_path, None if text is None else text.encode("latin-1"), release)
+    if "log" in expect:
+        assert start.log == expect["log"]
+        assert start.failed == bool(expect["exit"])
+    else:
+        assert [line for line in start.log if "main.cf" in line] == expect["postconf_messages"]
+        # postconf shows blanks collapsed
+        assert " ".join(start.text("mail_name").split()) == expect["postconf_h_mail_name"]
+    for name, value in expect.get("values", {}).items():
+        assert start.text(name) == octets(value)
+
+
+def test_a_file_being_written_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "main.cf"
+    path.write_text("half")
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        path.write_text("whole")
+        os.utime(path, (1, 1))
+
+    assert read(str(path), sleep) == "whole"
+    assert naps == [0.3]
+
+
+def test_a_file_from_the_future_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "main.cf"
+    path.write_text("later")
+    os.utime(path, (2**32, 2**32))
+    assert read(str(path), pytest.fail) == "later"
