@@ -134,9 +134,9 @@ class QueueManager:
         finally:
             channel.close()
 
-    async def exchange(self, channel: Channel, delivery: DeliveryRequest, timeout: float = TIMEOUT) -> (
-        DeliveryReply | None
-    ):
+    async def exchange(
+        self, channel: Channel, delivery: DeliveryRequest, timeout: float = TIMEOUT
+    ) -> DeliveryReply | None:
         """Send a request on an announced connection; the reply."""
         channel.timeout = timeout
         await channel.send(encode_request(delivery, self._options_name))

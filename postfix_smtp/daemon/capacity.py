@@ -1,8 +1,8 @@
 """How many deliveries one process takes at once (process chapter 9.1).
 
 A site that writes a process limit into master.cf promises its servers so many simultaneous deliveries. With one
-delivery for each process, as in the stock program, that is what it gets; so an explicit limit means one at a time unless
-the parameter for it is set as well. Only ``-``, the default limit, leaves the number to the program.
+delivery for each process, as in the stock program, that is what it gets; so an explicit limit means one at a time
+unless the parameter for it is set as well. Only ``-``, the default limit, leaves the number to the program.
 """
 
 from postfix_smtp.config.configuration import Configuration
@@ -25,6 +25,6 @@ def choose_capacity(configuration: Configuration, service: str, transport: str, 
     limit = configuration.number(LIMIT)
     if configuration.is_set(LIMIT):
         return limit
-    processes = own_process_limit(configuration.text("config_directory"), service, transport)
+    processes = own_process_limit(configuration.directory, service, transport, configuration.version)
     # 0 is "no limit", so no promise
     return 1 if processes else limit

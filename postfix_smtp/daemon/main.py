@@ -177,27 +177,16 @@ class _Start:
         handler.utf8 = configuration.flag("smtputf8_enable")
         handler.strict = is_strict(configuration.version)
         tag = f"{configuration.text('syslog_name')}/{self._program_name}"
-        file = configuration.text("maillog_file")
-        if not file:
+        if not configuration.text("maillog_file"):
             os.environ.pop("POSTLOG_SERVICE", None)
             os.environ.pop("POSTLOG_HOSTNAME", None)
-            handler.use(tag, Syslog(tag, self._facility()))
+            handler.use(tag, Syslog(tag, FACILITIES[configuration.text("syslog_facility")]))
             return
-        prefixes = configuration.text("maillog_file_prefixes").replace(",", " ").split()
-        if not any(file.startswith(prefix) for prefix in prefixes):
-            raise FatalError(f"maillog_file value '{file}' does not match any prefix in maillog_file_prefixes")
         hostname = configuration.text("myhostname")
         path = f"{configuration.text('queue_directory')}/public/{configuration.text('postlog_service_name')}"
         os.environ["POSTLOG_SERVICE"] = path
         os.environ["POSTLOG_HOSTNAME"] = hostname
         handler.use(tag, Postlog(tag, hostname, path))
-
-    def _facility(self) -> int:
-        name = self._configuration.text("syslog_facility")
-        if name not in FACILITIES:
-            path = f"{self._configuration.text('config_directory')}/main.cf"
-            raise FatalError(f"file {path}: parameter syslog_facility: unrecognized value: {name}")
-        return FACILITIES[name]
 
     def _check_terminal(self) -> None:
         if self._line.stdio or self._line.attached or not os.isatty(0):
