@@ -92,6 +92,7 @@ class Engine(Conversation):
         """Test a kept connection by RSET. Nobody hears of a failure; the connection is of no more use then."""
         self.context = context
         self.transcript = []
+        self.size_limit = 0  # the connection cache does not keep it
         self.error_classes = set()
         limit, self.phase = PHASES[State.PROBE]
         self.begin_stage(getattr(self.settings.limits, limit))

@@ -91,7 +91,7 @@ class Handshake:
         """Look for ourselves and for the word ESMTP."""
         words = _AFTER_CODE.sub("", text, count=1).split()
         if words and self._context.detect_loops and words[0].lower() == self._settings.own_name.lower():
-            log.warning(f"host {self._talk.peer.endpoint} greeted me with my own hostname {words[0]}")
+            log.warning(f"host {self._talk.peer.endpoint} greeted me with my own hostname {self._settings.own_name}")
         return any(word.upper() == "ESMTP" for word in words[1:])
 
     def _work_around_pix(self) -> Flow[None]:
@@ -190,7 +190,7 @@ class Handshake:
             if number == 0:
                 talk.server_name = word
                 if context.detect_loops and word.lower() == self._settings.own_name.lower():
-                    return self._loops_back(word)
+                    return self._loops_back()
             elif keyword in ignored:
                 continue
             elif keyword in keywords.SIMPLE:
@@ -212,9 +212,9 @@ class Handshake:
         talk.offered |= announced
         return None
 
-    def _loops_back(self, name: str) -> Failure:
+    def _loops_back(self) -> Failure:
         talk, context = self._talk, self._context
-        log.warning(f"host {talk.peer.endpoint} replied to HELO/EHLO with my own hostname {name}")
+        log.warning(f"host {talk.peer.endpoint} replied to HELO/EHLO with my own hostname {self._settings.own_name}")
         status = "5.4.6" if context.best_preference else "4.4.6"
         return local_failure(status, f"mail for {context.nexthop} loops back to myself", throttle=True)
 
