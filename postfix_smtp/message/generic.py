@@ -125,7 +125,7 @@ class GenericMapper:
             return value, ""
         local, at, domain = address.rpartition("@")
         if not at:
-            local = address
+            local, domain = address, ""
         extension = self._extension(local)
         base = local.removesuffix(extension)
         if extension and (value := await self._look_up(quote_822(base + at + domain), partial=True)) is not None:
