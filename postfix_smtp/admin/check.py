@@ -117,7 +117,8 @@ def _check_service(report: Report, service: Service, config_directory: Path, ins
     if processes == 1 or (stated and not configuration.is_set("smtp_process_delivery_limit")):
         limit = 1
     report.info(
-        f"{title}: {service.command}, {processes or 'any number of'} processes at most, {limit} deliveries at once in each"
+        f"{title}: {service.command}, {processes or 'any number of'} processes at most, "
+        f"{limit} deliveries at once in each"
     )
 
 

@@ -3,8 +3,8 @@
 Each is a short script with an absolute ``#!`` line, so that master.cf can name it, the kernel shows it as ``smtp``, and
 no PATH is needed. The interpreter runs it as root before it drops privileges, therefore with ``-I``: neither the
 environment, nor the working directory, nor somebody's home directory can put a module in its way. ``-S`` leaves out
-the ``site`` module, which saves about 2 ms of some 28 at each start (CPython 3.11) and all that ``.pth`` files may do; the
-directories of the packages, those of a virtual environment too, are written into the script instead.
+the ``site`` module, which saves about 2 ms of some 28 at each start (CPython 3.11) and all that ``.pth`` files may do;
+the directories of the packages, those of a virtual environment too, are written into the script instead.
 """
 
 import compileall
