@@ -450,8 +450,7 @@ class _Delivery:
 
     async def _notify_postmaster(self, session: Session) -> None:
         tools, request = self._tools, self._request
-        classes = {str(kind) for kind in session.error_classes}
-        if not classes or not session.transcript or not notice.wanted(tools.notices, classes, request.sender):
+        if not notice.wanted(tools.notices, {str(kind) for kind in session.error_classes}, request.sender):
             return
         settings, transcript, peer = tools.notices, session.transcript, session.peer
         await tools.cleanup.submit(

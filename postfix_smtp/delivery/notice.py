@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from postfix_smtp.config.access import Parameters
+from postfix_smtp.config.lists import mask
 from postfix_smtp.errors import FatalError
 from postfix_smtp.ipc.cleanup import notice_flags
 from postfix_smtp.smtp.peer import Peer
@@ -12,7 +13,7 @@ from postfix_smtp.text import to_octets, to_text
 
 WIDTH = 78
 INDENT = 4
-_CLASSES = ("bounce", "2bounce", "data", "delay", "policy", "protocol", "resource", "software")
+_CLASSES = frozenset({"bounce", "2bounce", "data", "delay", "policy", "protocol", "resource", "software"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +21,13 @@ class NoticeSettings:
     """What notices need from main.cf.
 
     Attributes:
-        classes: ``notify_classes``, a raw list: it is looked at when a session had trouble, not before.
-        sender: the double-bounce address, complete.
+        classes: ``notify_classes``, a raw list: it is looked at when the first session ends, not before.
         program: ``SMTP`` or ``LMTP``.
     """
 
     classes: str
-    classes_name: str
     recipient: str
     double_bounce: str
-    origin: str
     hostname: str
     mail_name: str
     standard_header: bool
@@ -49,10 +47,8 @@ class NoticeSettings:
             raise FatalError(f'invalid setting: "header_from_format = {form}"')
         return cls(
             classes=p.text("notify_classes"),
-            classes_name="notify_classes",
             recipient=p.text("error_notice_recipient"),
             double_bounce=p.text("double_bounce_sender"),
-            origin=p.text("myorigin"),
             hostname=p.text("myhostname"),
             mail_name=p.text("mail_name"),
             standard_header=form.lower() == "standard",
@@ -64,7 +60,7 @@ class NoticeSettings:
     @property
     def sender(self) -> str:
         """The complete double-bounce address."""
-        return f"{self.double_bounce}@{self.origin}"
+        return f"{self.double_bounce}@{self.hostname}"
 
 
 def wanted(settings: NoticeSettings, error_classes: set[str], sender: str) -> bool:
@@ -73,17 +69,10 @@ def wanted(settings: NoticeSettings, error_classes: set[str], sender: str) -> bo
     Raises:
         FatalError: ``notify_classes`` has an unknown name.
     """
-    if not error_classes or not sender or sender.lower() == settings.sender.lower():
+    wanted_classes = mask("notify_classes", settings.classes, _CLASSES)
+    if not error_classes & wanted_classes:
         return False
-    return bool(error_classes & set(_known(settings.classes_name, settings.classes)))
-
-
-def _known(name: str, value: str) -> list[str]:
-    items = value.replace(",", " ").split()
-    for item in items:
-        if item not in _CLASSES:
-            raise FatalError(f'unknown {name} value "{item}" in "{value}"')
-    return items
+    return bool(sender) and sender.lower() != settings.sender.lower()
 
 
 def flags(settings: NoticeSettings) -> int:
@@ -101,7 +90,7 @@ def lines(settings: NoticeSettings, queue_id: str, peer: Peer, transcript: Seque
         now: UNIX time.
     """
     date = mail_date(now)
-    daemon = f"MAILER-DAEMON@{settings.origin}"
+    daemon = f"MAILER-DAEMON@{settings.hostname}"
     if settings.standard_header:
         addresses = [f"From: Mail Delivery System <{daemon}>", f"To: Postmaster <{settings.recipient}>"]
     else:

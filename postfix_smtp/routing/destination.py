@@ -77,7 +77,7 @@ def parse_destination(
         host, colon, service = text.rpartition(":")
         if not colon:
             host, service = text, ""
-    if not host:
+    if not host and not literal:
         raise FatalError(f"missing host information in server description: {text}")
     service = service or default_service
     if not service:

@@ -225,7 +225,7 @@ class Resolver:
         rtype, _, name = probe.partition(":")
         raw = await self._client.ask(name.rstrip("."), rtype.upper(), validate=True)
         problem = _problem(raw, name, rtype.upper())
-        if problem is not None:
+        if problem is not None and problem.result is not Result.NOTFOUND:
             reason = f"received no response: {problem.text}"
         elif not raw.authentic:
             reason = "received a response that is not DNSSEC validated"

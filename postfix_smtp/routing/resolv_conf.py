@@ -1,6 +1,7 @@
 """resolv.conf(5) and ``RES_OPTIONS``, the parts that matter to a mail client."""
 
 import os
+import socket
 from dataclasses import dataclass, replace
 
 MAX_SERVERS = 3
@@ -31,13 +32,18 @@ class ResolverConfig:
 
 
 def read_resolver_config(path: str = PATH) -> ResolverConfig:
-    """The configuration in force now; a missing file means the resolver on this host."""
+    """The configuration in force now; a missing file means the resolver on this host.
+
+    Without a search list the domain of the host name takes its place.
+    """
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as source:
             text = source.read()
     except OSError:
         text = ""
-    return parse_resolver_config(text, os.environ.get("RES_OPTIONS", ""))
+    config = parse_resolver_config(text, os.environ.get("RES_OPTIONS", ""))
+    domain = socket.gethostname().partition(".")[2]
+    return replace(config, search=(domain,)) if domain and not config.search else config
 
 
 def parse_resolver_config(text: str, res_options: str = "") -> ResolverConfig:

@@ -79,3 +79,8 @@ def test_internationalised_names_are_valid_only_when_enabled() -> None:
     assert parse("d\u00f8mi.example", utf8=True).host == "d\u00f8mi.example"
     with pytest.raises(FatalError):
         parse("d\u00f8mi.example")
+
+
+def test_empty_brackets_hold_no_host_name() -> None:
+    with pytest.raises(FatalError, match=r"valid hostname or network address required in server description: \[\]"):
+        parse("[]")
