@@ -67,6 +67,14 @@ class LineOutput:
         else:
             self._room = room - length
 
+    def whole(self, lines: list[bytes]) -> None:
+        """Send whole lines, at the start of one; none may be longer than `plain_limit` or have a line end in it."""
+        wire = b"\r\n".join(lines)
+        if wire.startswith(b"."):
+            self.pieces.append(b".")
+        self.pieces.append(wire.replace(b"\n.", b"\n.."))
+        self.pieces.append(_CRLF)
+
     def lines(self, text: bytes) -> None:
         """Send `text` as lines; LF separates them."""
         for line in text.split(b"\n"):

@@ -93,9 +93,24 @@ class MimeProcessor:
         )
 
     @property
+    def is_encoding(self) -> bool:
+        """The next record starts a line that is encoded, except perhaps if it starts with two dashes."""
+        return (
+            self._converting
+            and self._domain is not Domain.SEVEN_BIT
+            and self.section is Section.BODY
+            and self._previous != PIECE
+        )
+
+    @property
     def expects_boundary(self) -> bool:
         """A line that starts with two dashes may be a boundary."""
         return bool(self._boundaries)
+
+    def encoded(self, texts: list[bytes]) -> list[bytes]:
+        """Take whole lines that are encoded, see `is_encoding`; the lines that come of them."""
+        self._previous = LINE
+        return self._encoder.encode_lines(texts)
 
     def skipped(self) -> None:
         """Whole lines were sent past the processor, see `is_transparent`."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from postfix_smtp.message.generic import GenericMapper
 
 _CHUNK_SIZE = 32 * 1024
+#: Octets encoded in one go.
+_ENCODED_SIZE = 64 * 1024
 #: What a record costs beside its octets: bounds the time between two chunks if lines are short.
 _RECORD_COST = 64
 
@@ -55,6 +57,14 @@ def processed(
             lines.pieces.append(octets)
             mime.skipped()
             size += len(octets)
+        elif (
+            plain_limit
+            and mime.is_encoding
+            and lines.at_start
+            and (texts := reader.whole_lines(_ENCODED_SIZE, mime.expects_boundary))
+        ):
+            lines.whole(mime.encoded(texts))
+            size += _CHUNK_SIZE
         else:
             kind = reader.next()
             if kind in (LINE, PIECE):

@@ -1,12 +1,13 @@
 """Reading queue file records (queue-file chapters 2, 5 and 9.1).
 
-Two ways lead through the same buffer, and a caller changes between them as it likes:
+Several ways lead through the same buffer, and a caller changes between them as it likes:
 
 * :meth:`RecordReader.next` takes one record, follows pointers, skips padding, and reports what is wrong;
 * :meth:`RecordReader.plain_lines` takes a whole stretch of ordinary lines at once and returns them as they are on the
   wire. A record shorter than 128 octets has a header of two octets, and a line on the wire ends in two octets: CR LF
   written over each header turns a buffer of records into a buffer of lines, shifted by two. Runs of equal lengths,
-  that is every base64 attachment, are rewritten with two strided assignments.
+  that is every base64 attachment, are rewritten with two strided assignments;
+* :meth:`RecordReader.whole_lines` takes a stretch of ordinary lines for somebody who wants to see them.
 
 Reads are plain blocking reads of a local file, 256 KiB at most, so that memory does not grow with the message.
 """
@@ -169,6 +170,41 @@ class RecordReader:
             lines = self._plain_lines(longest, stop_at_dashes)
         return lines
 
+    def whole_lines(self, size: int, stop_at_dashes: bool = False) -> list[bytes]:
+        """Take lines that are one record each, as they are; only at the start of a line.
+
+        Args:
+            size: stop after this many octets.
+            stop_at_dashes: as in :meth:`plain_lines`.
+
+        Returns:
+            the lines without line ends; none if the next record is something else, see :meth:`next`.
+        """
+        if self._end - self._position < _HEADER_MAX or self._is_cut_off():
+            self._fill(_HEADER_MAX)
+        buffer, end, position = self._buffer, self._end, self._position
+        until = min(end, position + size)
+        lines: list[bytes] = []
+        with memoryview(buffer) as view:
+            while position < until and buffer[position] == LINE:
+                length = buffer[position + 1]
+                text = position + 2
+                if length > 127:
+                    high = buffer[text]
+                    if high > 127:
+                        break
+                    length = length & 127 | high << 7
+                    text += 1
+                stop = text + length
+                if stop > end:
+                    break
+                if stop_at_dashes and length > 2 and buffer[text] == _DASH and buffer[text + 1] == _DASH:
+                    break
+                lines.append(bytes(view[text:stop]))
+                position = stop
+        self._position = position
+        return lines
+
     def _plain_lines(self, longest: int, stop_at_dashes: bool) -> bytes:
         buffer, end, start = self._buffer, self._end, self._position
         if self._stray_dots is None:
@@ -271,7 +307,7 @@ class RecordReader:
         return lines[2:]
 
     def _is_cut_off(self) -> bool:
-        """The record at the position is one that :meth:`plain_lines` may take, but not all of it was read."""
+        """The record at the position is one that may be taken with others, but not all of it was read."""
         buffer, position = self._buffer, self._position
         if position == 0 or self._end_of_file or buffer[position] != LINE:
             return False

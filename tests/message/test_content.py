@@ -233,7 +233,7 @@ def test_others_run_while_a_large_message_is_sent_and_chunks_are_bounded() -> No
                 largest = max(largest, len(chunk))
         task.cancel()
 
-    for config, converting, least in (({}, False, 4), ({}, True, 50), (RULES, True, 50)):
+    for config, converting, least in (({}, False, 4), ({}, True, 15), (RULES, True, 50)):
         turns = largest = 0
         asyncio.run(run(config, converting))
         assert turns >= least

@@ -40,6 +40,18 @@ def test_pieces_of_a_line() -> None:
     assert encoder.encode(b"c ", ends=True) == [b"b" * 7 + b"=E9 c=20"]
 
 
+@given(
+    st.lists(
+        st.binary(max_size=120) | st.text("a =\xe9\t\n", max_size=200).map(lambda text: text.encode("latin-1")),
+        min_size=1,
+    )
+)
+def test_many_lines_give_what_each_gives(texts: list[bytes]) -> None:
+    each = [line for text in texts for line in QuotedPrintable().encode(text, ends=True)]
+    assert QuotedPrintable().encode_lines(texts) == each
+    assert QuotedPrintable().encode_lines(texts * 50) == each * 50
+
+
 @given(st.lists(st.binary(max_size=120) | st.text("a =\xe9", max_size=200).map(lambda text: text.encode("latin-1"))))
 def test_pieces_give_what_the_whole_gives_and_it_can_be_decoded(pieces: list[bytes]) -> None:
     encoder = QuotedPrintable()

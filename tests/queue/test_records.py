@@ -259,6 +259,34 @@ def test_long_and_strange_records_are_left_to_the_caller(scratch: Scratch) -> No
     assert reader.next() == END_OF_CONTENT
 
 
+@settings(max_examples=100, deadline=None)
+@given(texts, st.integers(7, 400), st.integers(1, 500), st.booleans())
+def test_whole_lines_are_taken_as_they_are(
+    tmp_path_factory: pytest.TempPathFactory, items: list[object], buffer_size: int, size: int, stop_at_dashes: bool
+) -> None:
+    scratch = Scratch(Path(tmp_path_factory.getbasetemp()) / "whole")
+    lines = flattened(items)
+    octets = b"".join(record("N", line) for line in lines) + record("X") + record("E")
+    before = module._BUFFER_SIZE, module._SMALL_READ
+    module._BUFFER_SIZE = module._SMALL_READ = buffer_size
+    try:
+        reader = scratch.reader(octets)
+        found: list[bytes] = []
+        while True:
+            if taken := reader.whole_lines(size, stop_at_dashes):
+                found += taken
+                if stop_at_dashes:
+                    assert not any(line.startswith(b"--") and len(line) > 2 for line in taken)
+            elif reader.next() == LINE:
+                found.append(reader.text)
+            else:
+                break
+        os.close(scratch.descriptor)
+    finally:
+        module._BUFFER_SIZE, module._SMALL_READ = before
+    assert found == lines
+
+
 def test_a_long_run_is_taken_at_once(scratch: Scratch) -> None:
     lines = [b"A" * 76] * 1000
     octets = b"".join(record("N", line) for line in lines) + record("X")
