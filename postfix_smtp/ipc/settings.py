@@ -48,7 +48,6 @@ class IpcSettings:
             rewrite=parameters.text("rewrite_service_name"),
             cleanup=parameters.text("cleanup_service_name"),
             scache=parameters.text("connection_cache_service_name"),
-            tlsmgr=parameters.text("tlsmgr_service_name"),
             proxymap=parameters.text("proxymap_service_name"),
             proxywrite=parameters.text("proxywrite_service_name"),
             timeout=parameters.seconds("ipc_timeout"),
