@@ -354,28 +354,29 @@ class Stream:
             TlsFailure, ConnectionLost, TimedOut: the handshake failed; the stream is of no more use.
         """
         await self.flush()
+        at_end = False
         try:
-            while True:
+            while not await self._handshake_step(layer):
+                if at_end:
+                    raise ConnectionLost
                 try:
-                    complete = layer.handshake()
-                finally:
-                    output = layer.output()
-                    if output:
-                        await self._send_raw(output)
-                if complete:
-                    break
-                try:
-                    layer.feed(await self._read_raw())
+                    octets = await self._read_raw()
                 except ConnectionLost:
-                    if self._received or self._closed:
-                        raise
-                    layer.feed(b"")
-                    layer.handshake()
-                    raise
+                    at_end, octets = True, b""
+                layer.feed(octets)
         except (TlsFailure, ConnectionLost, TimedOut):
             self.write_failed = True
             raise
         self._layer = layer
+
+    async def _handshake_step(self, layer: TlsLayer) -> bool:
+        try:
+            return layer.handshake()
+        finally:
+            # Also when it failed: there may be an alert to send.
+            output = layer.output()
+            if output:
+                await self._send_raw(output)
 
     # The end
 
