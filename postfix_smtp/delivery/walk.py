@@ -152,7 +152,7 @@ class Walk:
         while addresses and self._left():
             address = addresses[0]
             counted += 1
-            exhausted = len(addresses) == 1 or counted == self._address_limit
+            exhausted = len(addresses) == 1 or _reached(counted, self._address_limit)
             final = self.last_destination and exhausted
             if self._load and address.preference > best and not plaintext:
                 outcome = yield ReuseAddress(destination, address, False, final or self._is_last_session(sessions))
@@ -160,7 +160,7 @@ class Walk:
                     self._used.add(address.address)
                     del addresses[0]
                     sessions += 1
-                    if exhausted or sessions == self._session_limit:
+                    if exhausted or _reached(sessions, self._session_limit):
                         return
                     continue
             outcome = yield Connect(
@@ -179,11 +179,11 @@ class Walk:
             del addresses[0]
             if outcome is Outcome.SESSION:
                 sessions += 1
-            if exhausted or sessions == self._session_limit:
+            if exhausted or _reached(sessions, self._session_limit):
                 return
 
     def _is_last_session(self, sessions: int) -> bool:
-        return self.last_destination and sessions + 1 == self._session_limit
+        return self.last_destination and _reached(sessions + 1, self._session_limit)
 
     def _cached(
         self, destination: Destination, addresses: list[Address], best: int
@@ -192,18 +192,21 @@ class Walk:
         addresses[:] = [address for address in addresses if address.address not in self._used]
         used = 0
 
+        def enough(count: int) -> bool:
+            return _reached(count, self._address_limit) or _reached(count, self._session_limit)
+
         def is_final(taken: str) -> bool:
             if not self.last_destination:
                 return False
             others = any(address.address != taken for address in addresses)
-            return not others or used + 1 in (self._address_limit, self._session_limit)
+            return not others or enough(used + 1)
 
         def take(taken: str) -> None:
             nonlocal used
             used += 1
             self._used.add(taken)
             addresses[:] = [address for address in addresses if address.address != taken]
-            if used in (self._address_limit, self._session_limit):
+            if enough(used):
                 addresses.clear()
 
         if self.nexthop_remembered:
@@ -217,3 +220,8 @@ class Walk:
             if outcome is not Outcome.MISSED:
                 take(address.address)
         return used
+
+
+def _reached(count: int, limit: int) -> bool:
+    """A limit of 0 is none."""
+    return 0 < limit <= count
