@@ -353,7 +353,8 @@ async def _serve(far: socket.socket, layer: MemoryTls) -> None:
                 while octets := layer.decrypt():
                     layer.encrypt(octets.upper())
         finally:
-            await loop.sock_sendall(far, layer.output())
+            with contextlib.suppress(BrokenPipeError):
+                await loop.sock_sendall(far, layer.output())
         if layer.is_closed:
             return
         layer.feed(await loop.sock_recv(far, 65536))
