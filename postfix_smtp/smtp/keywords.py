@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from postfix_smtp.smtp import features
 
-# One line of the reply: its code, a word, one delimiter, the rest.
-_LINE = re.compile(r"[- ]*[^- ]+[- ]?[ \t=]*([^ \t=]+)[ \t=]?(.*)", re.DOTALL)
+# One line of the reply: its code, a word, one delimiter, the rest. Possessive: a line that is only a code has no word.
+_LINE = re.compile(r"[- ]*+[^- ]++[- ]?+[ \t=]*+([^ \t=]++)[ \t=]?+(.*)", re.DOTALL)
 
 #: Keywords that set a bit and nothing else.
 SIMPLE = {
