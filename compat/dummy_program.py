@@ -1,7 +1,8 @@
 """A program without mail, to watch how a process behaves: what it does with a request is in the nexthop.
 
-``ok``, ``defer``; ``fatal``, ``panic``, ``defect`` (exceptions); ``segv`` (the process dies); ``hold`` (until a file named
-like the queue id is in directory ``hold`` of the queue directory); ``hang`` (for ever); ``block`` (stops the loop).
+``ok``, ``defer``; ``fatal``, ``panic``, ``defect`` (exceptions); ``segv`` (the process dies); ``hold`` (until a file
+named like the queue id is in directory ``hold`` of the queue directory); ``hang`` (for ever); ``block`` (stops the
+loop); ``thread`` (asks a thread).
 """
 
 import asyncio
@@ -62,7 +63,7 @@ class DummyProgram:
             case "segv":
                 os.kill(os.getpid(), signal.SIGSEGV)
             case "hold":
-                while not Path("hold", request.queue_id).exists():  # noqa: ASYNC240
+                while not Path("hold", request.queue_id).exists():  # noqa: ASYNC110, ASYNC240 - a file has no event
                     await asyncio.sleep(_POLL)
             case "hang":
                 await asyncio.sleep(1_000_000)

@@ -92,14 +92,13 @@ class LogSocket:
     """postlogd(8) in small: log lines arrive here.
 
     Attributes:
-        lines: complete datagrams, without a line end.
-        problems: datagrams that are not as they should be.
+        path: of the socket.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.lines: list[str] = []
-        self._changed = threading.Condition()
+        self._lines: list[str] = []
+        self._changed = threading.Condition(threading.RLock())
         self._socket: socket.socket | None = None
         self._background: Background | None = None
 
@@ -112,20 +111,25 @@ class LogSocket:
         background.loop.add_reader(self._socket.fileno(), self._read)
 
     def _read(self) -> None:
-        assert self._socket is not None
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                line = self._socket.recv(4096).decode("utf-8", "surrogateescape")
-                with self._changed:
-                    self.lines.append(line)
-                    self._changed.notify_all()
+        with self._changed, contextlib.suppress(BlockingIOError):
+            while self._socket is not None:
+                self._lines.append(self._socket.recv(4096).decode("utf-8", "surrogateescape"))
+                self._changed.notify_all()
 
     def stop(self) -> None:
         """Do not listen any more."""
-        if self._socket is not None and self._background is not None:
-            self._background.loop.remove_reader(self._socket.fileno())
-            self._socket.close()
-            self._socket = None
+        self._read()
+        with self._changed:
+            if self._socket is not None and self._background is not None:
+                self._background.loop.remove_reader(self._socket.fileno())
+                self._socket.close()
+                self._socket = None
+
+    @property
+    def lines(self) -> list[str]:
+        """All that was logged up to now: complete datagrams, without a line end."""
+        self._read()
+        return list(self._lines)
 
     @property
     def texts(self) -> list[str]:

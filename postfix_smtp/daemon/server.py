@@ -96,7 +96,6 @@ class Server:
         if self._watchdog is not None:
             self._watchdog.start()
         await self._end
-        self._accept_clients(False)
         # Closing sessions may take a moment, in which nobody accepts
         self._tell(Status.TAKEN)
         with contextlib.suppress(TimeoutError):
@@ -210,6 +209,8 @@ class Server:
             self._tell(Status.TAKEN)
 
     def _finish(self) -> None:
+        # At once: a client may wait in this very turn of the loop
+        self._accept_clients(False)
         if not self._end.done():
             self._end.set_result(None)
 
