@@ -44,7 +44,8 @@ _TOKEN = re.compile(
 )
 _PLAIN = re.compile(rb"\\(.)|\\", re.DOTALL)
 _BLANKS_TO_SPACES = bytes.maketrans(b"\t\r\n", b"   ")
-_NOT_IN_ATOM = re.compile(rb'[\x00-\x20\x7f()<>@,;:\\".\[\]]')
+_NOT_IN_ATOM = re.compile(rb'[\x00-\x20\x7f|%!()<>@,;:\\".\[\]]')
+_NOT_IN_DOMAIN = re.compile(rb'[\x00-\x20()<>,;:\\"\[\]]')
 
 #: Text beside the address that a piece of the list may have, in octets.
 _COMMENTS_MAX = 250
@@ -183,19 +184,32 @@ def internal_form(nodes: list[Node]) -> bytes:
 
 
 def external_form(address: bytes) -> bytes:
-    """How an address is written in a header; the empty address is a quoted empty local part there."""
-    return to_octets(quote_822(to_text(address))) or b'""'
+    """How an address is written in a header; the empty address is a quoted empty local part there.
+
+    What is wrong with a domain is not repaired, but read and written once like a list.
+    """
+    quoted = to_octets(quote_822(to_text(address))) or b'""'
+    if _NOT_IN_DOMAIN.search(quoted, quoted.rfind(b"@") + 1):
+        return to_octets(quote_822(to_text(unparse(tokens(quoted), internal=True)))) or b'""'
+    return quoted
 
 
-def unparse(nodes: list[Node]) -> bytes:
-    """Write nodes as text; each comma ends a line."""
+def unparse(nodes: list[Node], internal: bool = False) -> bytes:
+    """Write nodes as text.
+
+    Args:
+        internal: for tokens of one address, without quotes and backslashes; else each comma ends a line.
+    """
     pieces: list[bytes] = []
     for index, node in enumerate(nodes):
         kind, text = node
         if node == _COMMA:
-            pieces.append(b",\n")
+            pieces.append(b",\n" if not internal else b", " if index + 1 < len(nodes) else b",")
             continue
-        pieces.append(_WRITERS[kind](text) if kind in _WRITERS else text)
+        if internal:
+            pieces.append(internal_form([node]))
+        else:
+            pieces.append(_WRITERS[kind](text) if kind in _WRITERS else text)
         if index + 1 < len(nodes):
             following, following_text = nodes[index + 1]
             if (
