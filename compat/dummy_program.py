@@ -2,10 +2,11 @@
 
 ``ok``, ``defer``; ``fatal``, ``panic``, ``defect`` (exceptions); ``segv`` (the process dies); ``hold`` (until a file
 named like the queue id is in directory ``hold`` of the queue directory); ``hang`` (for ever); ``block`` (stops the
-loop); ``thread`` (asks a thread).
+loop); ``thread`` (asks a thread); ``import`` (loads a module).
 """
 
 import asyncio
+import importlib
 import os
 import signal
 import time
@@ -69,6 +70,8 @@ class DummyProgram:
                 await asyncio.sleep(1_000_000)
             case "block":
                 time.sleep(1_000_000)  # noqa: ASYNC251
+            case "import":
+                importlib.import_module("this")
             case "thread":
                 log.info(f"answer {await asyncio.to_thread(lambda: 42)}")
         return DeliveryReply(True)

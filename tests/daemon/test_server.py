@@ -344,7 +344,9 @@ def test_nothing_is_imported_after_the_jail() -> None:
         master = world.start(ServiceLine(chroot=True, unprivileged=True))
         for nexthop in ("ok", "thread", "defer", "fatal", "defect"):
             world.deliver(told(nexthop))
+        assert [text for text in world.log.texts if "import of" in text] == []
+        world.deliver(told("import"))
+        assert "warning: import of this" in world.log.texts
         world.wait(lambda: not master.running)
         assert master.children[0].status == 0
-        assert [text for text in world.log.texts if "import of" in text] == []
         assert "warning: ZeroDivisionError: one" in world.log.texts
