@@ -131,23 +131,39 @@ async def fake_rewrite(address: str) -> str:
     return address if "@" in address else f"{address}@origin.example"
 
 
-def maps(parameters: FakeParameters, name: str, local: bool = True) -> Any:
+#: Which tables: fakes on the event loop, fakes that are waited for, or the program's own.
+LOCAL, REMOTE, REAL = "local", "remote", "real"
+
+
+def maps(parameters: FakeParameters, name: str, mode: str = LOCAL) -> Any:
     text = parameters.text(name)
-    return FakeMaps(parameters.spelling(name), text, local) if text else None
+    title = parameters.spelling(name)
+    if not text:
+        return None
+    if mode != REAL:
+        return FakeMaps(title, text, mode == LOCAL)
+    from postfix_smtp.tables.base import TableFlags
+    from postfix_smtp.tables.opening import Opener, TableSettings
+
+    flags = TableFlags.LOCK
+    if name == "smtp_generic_maps":
+        flags |= TableFlags.FOLD_FIX | TableFlags.UTF8_REQUEST
+    opener = Opener(TableSettings(utf8=True, open_error_is_fatal=True, version=parameters.version))
+    return opener.open_maps(title, text.replace("$$", "$"), flags)
 
 
-def checks(parameters: FakeParameters, local: bool = True) -> Checks | None:
+def checks(parameters: FakeParameters, mode: str = LOCAL) -> Checks | None:
     found = Checks(
-        maps(parameters, "smtp_header_checks", local),
-        maps(parameters, "smtp_mime_header_checks", local),
-        maps(parameters, "smtp_nested_header_checks", local),
-        maps(parameters, "smtp_body_checks", local),
+        maps(parameters, "smtp_header_checks", mode),
+        maps(parameters, "smtp_mime_header_checks", mode),
+        maps(parameters, "smtp_nested_header_checks", mode),
+        maps(parameters, "smtp_body_checks", mode),
     )
     return found if found else None
 
 
-def generic(parameters: FakeParameters, local: bool = True) -> GenericMapper | None:
-    tables = maps(parameters, "smtp_generic_maps", local)
+def generic(parameters: FakeParameters, mode: str = LOCAL) -> GenericMapper | None:
+    tables = maps(parameters, "smtp_generic_maps", mode)
     if not tables:
         return None
     return GenericMapper(GenericSettings.from_parameters(parameters), tables, FakeDomains(), fake_rewrite)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from message_support import FakeParameters, LogLines, checks, generic, read, request
+from message_support import LOCAL, REMOTE, FakeParameters, LogLines, checks, generic, read, request
 
 from compat.queue_file import QueueMessage, QueueRecipient, Record, content_records, encode_record, write_message
 from postfix_smtp.message import content as content_module
@@ -51,7 +51,7 @@ def write(records: list[Record], **options: Any) -> tuple[int, int]:
 
 
 def send(
-    offset: int, size: int, config: dict[str, str] | None = None, converting: bool = False, local: bool = True
+    offset: int, size: int, config: dict[str, str] | None = None, converting: bool = False, mode: str = LOCAL
 ) -> bytes:
     parameters = FakeParameters(dict(config or {}))
     with QueueFile.open(QueueSettings(), "active", "Q") as file:
@@ -59,8 +59,8 @@ def send(
             file,
             request("Q", offset, size),
             MessageSettings.from_parameters(parameters),
-            checks=checks(parameters, local),
-            generic=generic(parameters, local),
+            checks=checks(parameters, mode),
+            generic=generic(parameters, mode),
         )
         return asyncio.run(read(content, converting))
 
@@ -100,7 +100,7 @@ RECORDS = st.lists(
     st.integers(8, 300),
     st.integers(1, 400),
     st.sampled_from(sorted(MODES)),
-    st.booleans(),
+    st.sampled_from([LOCAL, REMOTE]),
     st.sampled_from(["998", "130", "20", "0"]),
 )
 def test_neither_buffers_nor_shortcuts_nor_waiting_show(
@@ -109,7 +109,7 @@ def test_neither_buffers_nor_shortcuts_nor_waiting_show(
     buffer_size: int,
     chunk_size: int,
     mode: str,
-    local: bool,
+    tables: str,
     limit: str,
 ) -> None:
     records: list[Record] = [(b"N", line) for line in header]
@@ -128,7 +128,7 @@ def test_neither_buffers_nor_shortcuts_nor_waiting_show(
         patch.setattr(records_module, "_SMALL_READ", buffer_size)
         patch.setattr(content_module, "_CHUNK_SIZE", chunk_size)
         patch.setattr(processor_module, "_CHUNK_SIZE", chunk_size)
-        assert send(offset, size, config, converting, local) == expected
+        assert send(offset, size, config, converting, tables) == expected
 
 
 def test_the_content_can_be_sent_again_and_breaks_are_logged_once() -> None:
@@ -193,8 +193,8 @@ def test_a_mime_error_wins_over_damage() -> None:
     assert caught.value.failure.dsn.reason == "MIME nesting exceeds safety limit"
 
 
-@pytest.mark.parametrize("local", [True, False])
-def test_failing_checks_send_what_came_before(local: bool) -> None:
+@pytest.mark.parametrize("mode", [LOCAL, REMOTE])
+def test_failing_checks_send_what_came_before(mode: str) -> None:
     offset, size = write([(b"N", b"A: b"), (b"N", b""), (b"N", b"body")])
     parameters = FakeParameters({"smtp_body_checks": "fail:nope"})
     sent = b""
@@ -202,7 +202,7 @@ def test_failing_checks_send_what_came_before(local: bool) -> None:
     async def run() -> None:
         nonlocal sent
         with QueueFile.open(QueueSettings(), "active", "Q") as file:
-            content = Content(file, request("Q", offset, size), MessageSettings(), checks=checks(parameters, local))
+            content = Content(file, request("Q", offset, size), MessageSettings(), checks=checks(parameters, mode))
             async for chunk in content.chunks(False):
                 sent += chunk
 
