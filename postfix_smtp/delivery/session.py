@@ -15,7 +15,7 @@ from postfix_smtp.delivery.stream import Stream, TlsFailure
 from postfix_smtp.errors import TableError
 from postfix_smtp.smtp import actions
 from postfix_smtp.smtp.actions import Action, ConnectionLost, Flow, Need, Source, TimedOut
-from postfix_smtp.smtp.context import Context, TlsInfo
+from postfix_smtp.smtp.context import Context, StartTls, TlsInfo
 from postfix_smtp.smtp.engine import Engine
 from postfix_smtp.smtp.envelope import Envelope
 from postfix_smtp.smtp.failure import BodyError, ErrorClass, Failure, LocalDataError
@@ -178,6 +178,16 @@ class Session:
     def offers_dsn(self) -> bool:
         """The server offered DSN."""
         return self._engine.offers_dsn
+
+    @property
+    def starttls(self) -> StartTls:
+        """What became of TLS."""
+        return self._engine.starttls
+
+    @property
+    def hello_text(self) -> str:
+        """The last reply to EHLO, HELO or LHLO, its lines with codes, joined by newline."""
+        return self._engine.hello_text
 
     @property
     def reuse_count(self) -> int:

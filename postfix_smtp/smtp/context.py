@@ -28,6 +28,17 @@ class RequireTls(IntEnum):
     ENFORCE = 3
 
 
+class StartTls(IntEnum):
+    """What became of TLS on a connection."""
+
+    UNUSED = 0  #: not wanted, or not got that far
+    NOT_OFFERED = 1  #: wanted
+    UNAVAILABLE = 2  #: wanted and offered, but our own engine is off
+    REFUSED = 3
+    FAILED = 4  #: the handshake
+    ESTABLISHED = 5
+
+
 class TlsInfo(Protocol):
     """What the engine has to know about an established TLS session."""
 

@@ -7,7 +7,7 @@ from postfix_smtp.errors import TableError
 from postfix_smtp.printable import printable
 from postfix_smtp.smtp import features
 from postfix_smtp.smtp.actions import ConnectionLost, Flow, LookUp, Need, Source, TimedOut
-from postfix_smtp.smtp.context import Context, TlsNeed
+from postfix_smtp.smtp.context import Context, StartTls, TlsNeed
 from postfix_smtp.smtp.failure import ErrorClass, Failure, LocalDataError, local_failure, reply_failure
 from postfix_smtp.smtp.lines import LineReader
 from postfix_smtp.smtp.peer import Peer
@@ -55,6 +55,8 @@ class Conversation:
         discard_output: what is in the output buffers must not be sent.
         garbled: the server sent something that forbids using the connection again.
         inside_tls: a TLS handshake has been completed.
+        starttls: what became of TLS.
+        hello_text: the last reply to EHLO, HELO or LHLO, its lines joined by newline.
         last_io: time of the last octets exchanged.
     """
 
@@ -73,6 +75,8 @@ class Conversation:
         self.discard_output = False
         self.garbled = False
         self.inside_tls = False
+        self.starttls = StartTls.UNUSED
+        self.hello_text = ""
         self.now = 0.0
         self.last_io = 0.0
         self.error_classes: set[ErrorClass] = set()
@@ -97,6 +101,11 @@ class Conversation:
     def pending(self) -> int:
         """Octets of commands that the driver has not taken yet."""
         return len(self._output)
+
+    @property
+    def has_input(self) -> bool:
+        """The server has said more than it was asked."""
+        return not self._input.is_empty
 
     def forget_input(self) -> None:
         """Throw away what was received and not used."""

@@ -63,7 +63,8 @@ class Engine(Conversation):
     @property
     def is_reusable(self) -> bool:
         """The last transaction left the connection fit for another one."""
-        return self._kept and self._may_keep()
+        # Input that was not asked for would be taken for the reply to the next command.
+        return self._kept and not self.has_input and self._may_keep()
 
     def _may_keep(self) -> bool:
         limit = self.settings.reuse_count_limit
@@ -113,6 +114,6 @@ class Engine(Conversation):
         yield from transaction.run()
         self.completed = transaction.completed
         self._kept = transaction.keep
-        if self._kept and not self._may_keep():
+        if self._kept and not self.is_reusable:
             yield from self.quit()
             self._kept = False

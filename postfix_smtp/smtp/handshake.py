@@ -12,7 +12,7 @@ from postfix_smtp.errors import TableError
 from postfix_smtp.smtp import features, keywords
 from postfix_smtp.smtp.actions import FilterMechanisms, Flow, LookUp, Need, Source
 from postfix_smtp.smtp.authentication import authenticate
-from postfix_smtp.smtp.context import RequireTls, TlsInfo, TlsNeed
+from postfix_smtp.smtp.context import RequireTls, StartTls, TlsInfo, TlsNeed
 from postfix_smtp.smtp.conversation import Conversation
 from postfix_smtp.smtp.failure import Failure, LocalDataError, local_failure
 from postfix_smtp.smtp.reply import Reply
@@ -153,6 +153,7 @@ class Handshake:
             talk.phase = "performing the LHLO handshake"
             talk.command(f"LHLO {settings.helo_name}")
             reply = yield from talk.reply()
+            talk.hello_text = reply.text
             if reply.kind != 2:
                 return talk.refused_to_talk(reply)
             return (yield from self._read_hello(reply.text))
@@ -160,6 +161,7 @@ class Handshake:
             talk.phase = "performing the EHLO handshake"
             talk.command(f"EHLO {settings.helo_name}")
             reply = yield from talk.reply()
+            talk.hello_text = reply.text
             if reply.kind == 2:
                 return (yield from self._read_hello(reply.text))
             if reply.code == 421:
@@ -168,6 +170,7 @@ class Handshake:
         talk.phase = "performing the HELO handshake"
         talk.command(f"HELO {settings.helo_name}")
         reply = yield from talk.reply()
+        talk.hello_text = reply.text
         return None if reply.kind == 2 else talk.refused_to_talk(reply)
 
     def _no_smtputf8(self) -> Failure:
@@ -282,6 +285,7 @@ class Handshake:
         must_start = context.requiretls >= RequireTls.OPPORTUNISTIC_STARTTLS
         if not is_offered:
             host = talk.peer.host
+            talk.starttls = StartTls.NOT_OFFERED
             if must_start:
                 return _no_requiretls(
                     "5.7.30", f"Sender requested REQUIRETLS, but TLS service was not offered by host {host}"
@@ -290,7 +294,8 @@ class Handshake:
                 return local_failure("4.7.4", f"TLS is required, but was not offered by host {host}", throttle=True)
             return None
         if not context.tls_available:
-            return self._no_engine() if context.tls >= TlsNeed.ENCRYPT or must_start else None
+            no_engine = self._no_engine()
+            return no_engine if context.tls >= TlsNeed.ENCRYPT or must_start else None
         talk.begin_stage(settings.limits.starttls)
         talk.phase = _STARTTLS
         talk.command("STARTTLS")
@@ -310,6 +315,7 @@ class Handshake:
 
     def _starttls_refused(self, reply: Reply, must_start: bool) -> Failure | None:
         host = self._talk.peer.host
+        self._talk.starttls = StartTls.REFUSED
         if must_start:
             return _no_requiretls(
                 "5.7.10", f"Sender requested REQUIRETLS, but host {host} refused to start TLS: {reply.line}"
@@ -320,6 +326,7 @@ class Handshake:
         return None
 
     def _no_engine(self) -> Failure:
+        self._talk.starttls = StartTls.UNAVAILABLE
         return local_failure("4.7.5", "TLS is required, but our TLS engine is unavailable", throttle=True)
 
     def _start_layer(self) -> Flow[Failure | None]:
@@ -327,6 +334,7 @@ class Handshake:
         info: TlsInfo | None = yield Need.TLS
         if info is None:
             talk.is_broken = True
+            talk.starttls = StartTls.FAILED
             is_optional = context.tls is TlsNeed.MAY
             return Failure(
                 Dsn("4.7.5", "Cannot start TLS: handshake failure"),
@@ -334,6 +342,7 @@ class Handshake:
                 retry_plaintext=is_optional and context.plaintext_retry,
             )
         talk.inside_tls = True
+        talk.starttls = StartTls.ESTABLISHED
         if context.requiretls is RequireTls.ENFORCE and not info.is_matched:
             kind = "matching" if info.is_trusted else "trusted"
             return _no_requiretls(
