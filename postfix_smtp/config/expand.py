@@ -2,8 +2,8 @@
 
 One pass, left to right, by recursive descent. Three rules of Postfix explain the shape:
 
-* an error is logged where it is found and expansion goes on as far as Postfix's does, so that the same warnings appear;
-  only the whole expansion fails;
+* an error is logged where it is found, and then scanning goes on as far as Postfix's does, so that the same warnings
+  appear; in the end the whole expansion fails;
 * the emptiness tests of ``${name?...}`` and ``${name:...}`` look at the text before expansion;
 * the operands of a comparison are expansions of their own: they count nesting from nought, and an error in one does not
   silence the other.
@@ -81,15 +81,16 @@ class _Expansion:
                 position = dollar + 2
                 continue
             if literal:
-                if not self._may_go_on(literal, level):
-                    return ""
-                result.append(literal)
+                if self._counts(literal, level):
+                    result.append(literal)
                 literal = ""
             if dollar == end:
                 break
             body, position = self._reference(text, dollar + 1)
-            if body is None or not self._may_go_on(body, level):
-                return ""
+            if body is None:
+                break
+            if not self._counts(body, level):
+                continue
             try:
                 # The plain name is by far the most frequent reference.
                 if text[dollar + 1] in _NAME:
@@ -103,28 +104,27 @@ class _Expansion:
             except _BodyError as trouble:
                 log.warning(str(trouble))
                 self.failed = True
-        if literal and self._may_go_on(literal, level):
+        if literal and self._counts(literal, level):
             result.append(literal)
         return "".join(result)
 
-    def _may_go_on(self, piece: str, level: int) -> bool:
-        """Whether `piece` is to be looked at. A failure ends a text at the piece that follows it, not before."""
-        if self.failed:
-            return False
+    def _counts(self, piece: str, level: int) -> bool:
+        """Whether `piece` still matters: after an error only the syntax of the rest is looked at."""
         if level > _MOST_NESTING:
             log.warning(f'unreasonable macro call nesting: "{piece}"')
             self.failed = True
-            return False
-        return True
+        return not self.failed
 
     def _reference(self, text: str, start: int) -> tuple[str | None, int]:
-        """What follows ``$``: (name or ``${}`` body, end). No body: the text is wrong and its rest is not looked at."""
+        """What follows ``$``: (name or ``${}`` body, end). No body: the rest of the text is not looked at."""
         opening = text[start : start + 1]
         if opening and opening in "{(":
             end = _balanced(text, start, opening, _CLOSING[opening])
             if end < 0:
                 log.warning(f'truncated macro reference: "{text}"')
                 self.failed = True
+            # A reference in brackets, but not a plain one, is also where Postfix gives up a text with an error.
+            if self.failed:
                 return None, end
             body = text[start + 1 : end - 1]
         else:
@@ -159,16 +159,21 @@ class _Expansion:
 
     def _choice(self, body: str, position: int, condition: bool, level: int) -> str:
         """``? text``, ``: text``, ``? {text} : text`` from `position` on; only the selected text is expanded."""
-        yes = no = ""
+        value = ""
         if body[position] == "?":
-            yes, position, braces = _branch(body, position + 1)
-            if braces and position < len(body):
-                if body[position] != ":":
-                    raise _BodyError(f'":" expected at: "...{yes}}}>>>{_at_most_20(body[position:])}"')
-                no = _last_branch(body, position + 1)
-        else:
-            no = _last_branch(body, position + 1)
-        return self.expand(yes if condition else no, level + 1)
+            text, position, braces = _branch(body, position + 1)
+            if condition:
+                value = self.expand(text, level + 1)
+            if not braces or position == len(body):
+                return value
+            if body[position] != ":":
+                raise _BodyError(f'":" expected at: "...{text}}}>>>{_at_most_20(body[position:])}"')
+        text, position, _ = _branch(body, position + 1)
+        if not condition:
+            value = self.expand(text, level + 1)
+        if position < len(body):
+            raise _BodyError(f'unexpected input at: "...{text}}}>>>{_at_most_20(body[position:])}"')
+        return value
 
     def _comparison(self, body: str, start: int, level: int) -> str:
         """``{left} operator {right}``, with or without the texts to choose from."""
@@ -192,12 +197,12 @@ class _Expansion:
             raise _BodyError(f'"{{expression}}" expected at: "...{{{left}}} {operator}>>>{rest}"')
         right, position = _operand(body, position)
         position = _skip_blanks(body, position)
-        if position < len(body) and body[position] not in "?:":
-            raise _BodyError(f'"?" or ":" expected at: "...}}>>>{_at_most_20(body[position:])}"')
         values = self._operand_value(left), self._operand_value(right)
+        truth = _compare_levels(operator, *values) if suffix else _compare(operator, *values)
         if self.failed:
             return ""
-        truth = _compare_levels(operator, *values) if suffix else _compare(operator, *values)
+        if position < len(body) and body[position] not in "?:":
+            raise _BodyError(f'"?" or ":" expected at: "...}}>>>{_at_most_20(body[position:])}"')
         if position == len(body):
             return "true" if truth else ""
         return self._choice(body, position, truth, level)
@@ -264,13 +269,6 @@ def _branch(body: str, start: int) -> tuple[str, int, bool]:
         return body[start:], len(body), False
     text, position = _operand(body, position)
     return text, _skip_blanks(body, position), True
-
-
-def _last_branch(body: str, start: int) -> str:
-    text, position, _ = _branch(body, start)
-    if position < len(body):
-        raise _BodyError(f'unexpected input at: "...{text}}}>>>{_at_most_20(body[position:])}"')
-    return text
 
 
 def _decide(operator: str, order: int) -> bool:
