@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 from config_support import RELEASES, Start, expected, vectors
 
+from postfix_smtp.config.expand import expand
+from postfix_smtp.errors import FatalError
+
 EXPANSION = vectors("expansion")
 
 
@@ -19,3 +22,47 @@ def test_references_are_expanded(vector: dict[str, Any], release: str, tmp_path:
     assert start.failed == bool(expect["daemon_exit"])
     if not start.failed:
         assert start.text("smtp_sasl_path") == expect["daemon_value"]
+
+
+# What Postfix 3.7.11 warns of when there is more than one error.
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        ("${a-b}z$", ['attribute name syntax error at: "...a>>>-b"', 'empty macro name: "${a-b}z$"']),
+        ("${a-b}${c-d}$", ['attribute name syntax error at: "...a>>>-b"']),
+        ("${a-b}$c${", ['attribute name syntax error at: "...a>>>-b"', 'truncated macro reference: "${a-b}$c${"']),
+        ("${{$} == {$} x}", ['empty macro name: "$"'] * 2),
+        ("${{1} <level {$}}", ['empty macro name: "$"', 'malformed compatibility level syntax: ""']),
+        ("${foo?{$}:{b}x}", ['empty macro name: "$"', 'unexpected input at: "...b}>>>x"']),
+        (
+            "$loop$",
+            [
+                'unreasonable macro call nesting: "x"',
+                'unreasonable macro call nesting: "loop"',
+                'empty macro name: "$loop$"',
+            ],
+        ),
+    ],
+)
+def test_several_errors_are_told_as_far_as_postfix_looks(
+    text: str, warnings: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(FatalError, match="dictionary mail_dict: macro processing error"):
+        expand(text, {"foo": "Foo", "loop": "x$loop"}.get)
+    assert caplog.messages == warnings
+
+
+@pytest.mark.parametrize(("levels", "works"), [(100, True), (101, False)])
+def test_a_hundred_levels_of_reference_are_enough(levels: int, works: bool) -> None:
+    names = {f"v{number}": f"$v{number + 1}" for number in range(1, levels)} | {f"v{levels}": "end"}
+    if works:
+        assert expand("$v1", names.get) == "end"
+    else:
+        with pytest.raises(FatalError):
+            expand("$v1", names.get)
+
+
+def test_functions_need_a_domain_name(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(FatalError):
+        expand("${domain_to_utf8{xn--a-.example}}", {}.get, functions=True)
+    assert caplog.messages == ["bad domain argument in: 'domain_to_utf8{xn--a-.example}'"]

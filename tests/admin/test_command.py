@@ -1,0 +1,162 @@
+"""postfix-smtp: what it puts where, and what it says."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from postfix_smtp.admin.command import main
+from postfix_smtp.admin.executables import InstallError, library_directories, script
+
+MAIN_CF = """\
+compatibility_level = 3.6
+queue_directory = {0}/queue
+data_directory = {0}/data
+myhostname = mail.example.com
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+"""
+MASTER_CF = """\
+smtp unix - - n - - postfix-smtp/smtp
+relay unix - - n - 5 postfix-smtp/smtp
+  -o smtp_helo_timeout=5s
+local unix - n n - - local
+"""
+
+
+class Instance:
+    """A Postfix that does not run: configuration, daemon_directory and a postconf of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config, self.daemons = root / "etc", root / "sbin"
+        for directory in (self.config, self.daemons, root / "queue", root / "data"):
+            directory.mkdir()
+        self.programs = self.daemons / "postfix-smtp"
+        (self.config / "main.cf").write_text(MAIN_CF.format(root))
+        os.utime(self.config / "main.cf", (1, 1))
+        self.master_cf(MASTER_CF)
+        self.postconf = root / "postconf"
+        self.postconf.write_text("#!/bin/sh\necho mail_version = 3.7.11\n")
+        self.postconf.chmod(0o755)
+
+    def master_cf(self, text: str) -> None:
+        (self.config / "master.cf").write_text(text)
+
+    def run(self, *command: str) -> int:
+        places = [
+            f"--config-directory={self.config}",
+            f"--daemon-directory={self.daemons}",
+            f"--postconf={self.postconf}",
+        ]
+        return main([*command, *places])
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Instance:
+    monkeypatch.chdir(tmp_path)
+    return Instance(tmp_path)
+
+
+def test_install_makes_what_postfix_check_accepts(instance: Instance) -> None:
+    assert instance.run("install") == 0
+    assert instance.programs.stat().st_mode & 0o7777 == 0o755
+    for name, mode in (("smtp", 0o755), ("lmtp", 0o755), ("constants", 0o644)):
+        status = (instance.programs / name).lstat()
+        assert status.st_mode == 0o100000 | mode
+        assert status.st_uid == os.geteuid()
+    assert instance.run("install") == 0, "again"
+
+
+def test_executables_ignore_environment_and_working_directory(instance: Instance) -> None:
+    instance.run("install")
+    trap = instance.root / "trap"
+    trap.mkdir()
+    for name in ("asyncio", "logging", "postfix_smtp", "sitecustomize"):
+        (trap / f"{name}.py").write_text("raise SystemExit('trapped')\n")
+    result = subprocess.run(
+        [instance.programs / "lmtp", "-V", "-t", "unix", "-o", "max_use=x"],
+        env={"MAIL_CONFIG": str(instance.config), "LANG": "C", "PYTHONPATH": str(trap)},
+        cwd=trap,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert result.stderr == "postfix/lmtp: fatal: bad numerical configuration: max_use = x\n"
+    assert result.returncode == 1
+
+
+def test_foreign_files_stay(instance: Instance, capsys: pytest.CaptureFixture[str]) -> None:
+    instance.programs.mkdir()
+    (instance.programs / "smtp").write_text("mine")
+    assert instance.run("install") == 1
+    assert "was not made by postfix-smtp" in capsys.readouterr().err
+    assert [path.name for path in instance.programs.iterdir()] == ["smtp"]
+    instance.master_cf("")
+    assert instance.run("uninstall") == 0
+    assert (instance.programs / "smtp").read_text() == "mine"
+
+
+def test_links_are_not_followed(instance: Instance) -> None:
+    instance.programs.symlink_to(instance.root)
+    assert instance.run("install") == 1
+    assert not (instance.root / "smtp").exists()
+
+
+def test_uninstall_leaves_nothing_but_not_while_it_is_used(instance: Instance) -> None:
+    instance.run("install")
+    assert instance.run("uninstall") == 1
+    assert (instance.programs / "smtp").exists()
+    instance.master_cf("smtp unix - - n - - smtp\n")
+    assert instance.run("uninstall") == 0
+    assert not instance.programs.exists()
+
+
+def test_check_tells_what_would_run(instance: Instance, capsys: pytest.CaptureFixture[str]) -> None:
+    instance.run("install")
+    capsys.readouterr()
+    assert instance.run("check") == 0
+    output = capsys.readouterr().out
+    assert "smtp/unix: postfix-smtp/smtp, 100 processes at most, 50 deliveries at once in each" in output
+    assert "relay/unix: postfix-smtp/smtp, 5 processes at most, 1 deliveries at once in each" in output
+    assert "local/unix" not in output
+
+
+def test_check_shows_the_error_of_the_service_that_has_it(
+    instance: Instance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    instance.run("install")
+    instance.master_cf(MASTER_CF.replace("=5s", "=5x"))
+    assert instance.run("check") == 1
+    output = capsys.readouterr().out
+    assert "error: relay/unix: fatal: parameter smtp_helo_timeout: bad time value or unit: 5x\n" in output
+    assert "smtp/unix: postfix-smtp/smtp, 100" in output
+
+
+def test_check_misses_what_is_not_installed_or_out_of_date(
+    instance: Instance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert instance.run("check") == 1
+    assert "is not there: run postfix-smtp install" in capsys.readouterr().out
+    instance.run("install")
+    instance.postconf.write_text("#!/bin/sh\necho mail_version = 3.10.13\n")
+    assert instance.run("check") == 0
+    output = capsys.readouterr().out
+    assert "constants is out of date" in output
+    assert "Postfix 3.10.13" in output
+
+
+def test_an_interpreter_that_no_script_can_name_is_refused() -> None:
+    with pytest.raises(InstallError, match="white space"):
+        script("/opt/my python/bin/python", [])
+    with pytest.raises(InstallError, match="too long"):
+        script("/" + "x" * 130, [])
+
+
+def test_working_directory_is_not_written_into_the_scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", ["", str(tmp_path), *sys.path])
+    assert str(tmp_path) not in library_directories()
