@@ -154,7 +154,7 @@ class _Expansion:
             value = self.lookup(name)
             return self.expand(value, level + 1) if value else ""
         if body[position] not in "?:":
-            raise _BodyError(f'attribute name syntax error at: "...{name}>>>{_at_most_20(body[end:])}"')
+            raise _BodyError(f'attribute name syntax error at: "...{body[:end]}>>>{_at_most_20(body[end:])}"')
         return self._choice(body, position, bool(self.lookup(name)), level)
 
     def _choice(self, body: str, position: int, condition: bool, level: int) -> str:

@@ -29,6 +29,7 @@ def test_references_are_expanded(vector: dict[str, Any], release: str, tmp_path:
     ("text", "warnings"),
     [
         ("${a-b}z$", ['attribute name syntax error at: "...a>>>-b"', 'empty macro name: "${a-b}z$"']),
+        ("${ a{b}}", ['attribute name syntax error at: "... a>>>{b}"']),
         ("${a-b}${c-d}$", ['attribute name syntax error at: "...a>>>-b"']),
         ("${a-b}$c${", ['attribute name syntax error at: "...a>>>-b"', 'truncated macro reference: "${a-b}$c${"']),
         ("${{$} == {$} x}", ['empty macro name: "$"'] * 2),
