@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,12 @@ class Drawn:
 
 
 @pytest.fixture(autouse=True)
-def _quiet() -> None:
-    logging.getLogger("postfix_smtp").setLevel(logging.CRITICAL + 20)
+def _quiet() -> Iterator[None]:
+    logger = logging.getLogger("postfix_smtp")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 20)
+    yield
+    logger.setLevel(level)
 
 
 @settings(max_examples=400, deadline=None)
