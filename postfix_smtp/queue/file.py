@@ -119,7 +119,7 @@ class QueueFile:
         if offset == _NEVER_MARKED:
             return
         if offset <= 0:
-            raise PanicError(f"{self.path}: bad recipient offset {offset}")
+            raise PanicError(f"deliver_completed: bad offset {offset}")
         try:
             os.pwrite(self._descriptor, _RECIPIENT_DONE, offset)
         except (OSError, OverflowError) as error:

@@ -198,7 +198,7 @@ def test_marking_between_reads_does_not_disturb_them(queue: Path) -> None:
 @pytest.mark.parametrize("offset", [0, -2, -(2**40)])
 def test_marking_where_no_record_can_be_is_a_panic(queue: Path, offset: int) -> None:
     message(queue / "ABC")
-    with open_file() as file, pytest.raises(PanicError):
+    with open_file() as file, pytest.raises(PanicError, match=rf"^deliver_completed: bad offset {offset}$"):
         file.mark_done(offset)
 
 
