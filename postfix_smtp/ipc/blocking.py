@@ -1,7 +1,7 @@
 """The blocking counterpart of :mod:`postfix_smtp.ipc.channel`: for start-up, where no loop runs, and for threads."""
 
 import errno
-import os
+import select
 import socket
 from typing import Any
 
@@ -87,13 +87,9 @@ class BlockingChannel:
 
     def readable_now(self) -> bool:
         """Something can be read: where nothing is due, the server closed the connection."""
-        try:
-            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except (BlockingIOError, InterruptedError):
-            return False
-        except OSError:
-            return True
-        return True
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         """Close the connection."""
@@ -107,8 +103,3 @@ def os_error(failure: OSError | ListError, channel: BlockingChannel | None) -> i
     if isinstance(failure, OSError):
         return failure.errno or 0
     return channel.error if channel is not None else 0
-
-
-def exists(path: str) -> bool:
-    """A socket at `path` can be reached from the current directory."""
-    return os.access(path, os.F_OK)
