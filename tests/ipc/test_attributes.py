@@ -24,8 +24,8 @@ from postfix_smtp.ipc.attributes import (
 from postfix_smtp.text import to_text
 
 NAME = "private/x socket"
-names = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), min_size=1, max_size=8).filter(
-    lambda name: name not in ("{", "}")
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).filter(
+    lambda name: "\0" not in name and name not in ("{", "}")
 )
 texts = st.binary(max_size=40).map(lambda octets: to_text(octets.replace(b"\0", b"")))
 

@@ -5,7 +5,6 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +47,14 @@ BOUNCE = (
 
 
 @pytest.fixture(autouse=True)
-def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The queue directory, where we are; and no time to lose between attempts."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(kept, "PAUSE", 0.0)
     monkeypatch.setattr(kept, "CONNECT_PAUSE", 0.0)
     (tmp_path / "private").mkdir()
     (tmp_path / "public").mkdir()
-    yield tmp_path
+    return tmp_path
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -615,7 +614,7 @@ def test_no_cleanup(caplog: pytest.LogCaptureFixture) -> None:
 def test_cleanup_with_a_bad_start_is_fatal(queue: Path, script: list[Any]) -> None:
     with (
         ScriptedService(queue / "public/cleanup", script),
-        pytest.raises(FatalError, match="^unable to contact the cleanup service$"),
+        pytest.raises(FatalError, match=r"^unable to contact the cleanup service$"),
     ):
         asyncio.run(CleanupClient(SETTINGS).submit(32, "a", "b", lambda _: []))
 
@@ -679,7 +678,7 @@ def test_transport_and_nexthop() -> None:
     assert split_transport("local", "n") == ("local", "n")
     assert split_transport("local:", "n") == ("local", "n")
     assert split_transport("lmtp:unix:/x", "n") == ("lmtp", "unix:/x")
-    with pytest.raises(FatalError, match='^missing transport name in ":x"$'):
+    with pytest.raises(FatalError, match=r'^missing transport name in ":x"$'):
         split_transport(":x", "n")
 
 

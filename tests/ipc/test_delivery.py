@@ -104,7 +104,8 @@ def test_queue_file_is_looked_at_between_request_and_recipients() -> None:
     st.integers(0, 2**31 - 1),
 )
 def test_times_are_exact_to_the_microsecond(moments: list[int], reuse: int) -> None:
-    octets = encode_times(MessageTimes(*[moment / 1_000_000 for moment in moments], reuse_count=reuse))
+    arrival, active, handoff, setup, done = (moment / 1_000_000 for moment in moments)
+    octets = encode_times(MessageTimes(arrival, active, handoff, setup, done, reuse))
     assert len(octets) == 88
     assert encode_times(decode_times(octets)) == octets
 
