@@ -79,6 +79,8 @@ class Engine(Conversation):
     def handshake(self, context: Context) -> Flow[Failure | None]:
         """Greet. Ends with None when a transaction may begin; after a failure QUIT is queued if it may be sent."""
         self.context = context
+        if context.best_preference:
+            self.offered |= features.BEST_MX
         try:
             failure = yield from Handshake(self).run()
         except (ConnectionLost, TimedOut) as error:

@@ -134,6 +134,8 @@ class Transaction:
                 self._sender = self._receiver = State.XFORWARD1
             elif self._xforward[1]:
                 self._sender = self._receiver = State.XFORWARD2
+        limit, _ = PHASES[self._sender]
+        self._talk.begin_stage(getattr(self._settings.limits, limit))
 
     def _build(self, state: State) -> str:
         talk, envelope = self._talk, self._envelope

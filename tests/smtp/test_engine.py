@@ -401,7 +401,7 @@ class TestSaid:
             log.verbosity.reset(token)
         assert f"> {HOST}:25: EHLO c.example" in caplog.messages
         assert f"< {HOST}:25: 250-PIPELINING" in caplog.messages
-        assert "server features: 0x7 size 0" in caplog.messages
+        assert "server features: 0x1007 size 0" in caplog.messages
 
 
 class TestAuthentication:
