@@ -1,6 +1,7 @@
 """Content-Type and Content-Transfer-Encoding as the MIME processor reads them (message chapter 4.5)."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -60,14 +61,13 @@ class ContentType:
     default_part: Composite = Composite.TEXT
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    text: bytes
-    is_word: bool = False
-    is_special: bool = False
+#: Kinds of tokens. A token is a plain pair of kind and text: a header can have a hundred thousand of them.
+_WORD, _QUOTED, _SPECIAL = range(3)
+_Token = tuple[int, bytes]
 
-    def says(self, word: bytes) -> bool:
-        return self.is_word and self.text.lower() == word
+
+def _says(token: _Token, word: bytes) -> bool:
+    return token[0] == _WORD and token[1].lower() == word
 
 
 def content_type(value: bytes) -> ContentType | None:
@@ -77,20 +77,17 @@ def content_type(value: bytes) -> ContentType | None:
     if not first:
         return ContentType(Composite.OTHER)
     subtype = b""
-    if len(first) == _TOKENS_PER_FIELD and first[1].is_special and first[1].text == b"/" and first[2].is_word:
-        subtype = first[2].text.lower()
-    if first[0].says(b"text"):
+    if len(first) == _TOKENS_PER_FIELD and first[1] == (_SPECIAL, b"/") and first[2][0] == _WORD:
+        subtype = first[2][1].lower()
+    if _says(first[0], b"text"):
         return ContentType(Composite.TEXT)
-    if first[0].says(b"message"):
+    if _says(first[0], b"message"):
         return ContentType(_MESSAGES.get(subtype, Composite.OTHER_MESSAGE))
-    if first[0].says(b"multipart"):
+    if _says(first[0], b"multipart"):
         boundaries = tuple(
-            field[2].text
+            field[2][1]
             for field in fields[1:]
-            if len(field) == _TOKENS_PER_FIELD
-            and field[0].says(b"boundary")
-            and field[1].is_special
-            and field[1].text == b"="
+            if len(field) == _TOKENS_PER_FIELD and _says(field[0], b"boundary") and field[1] == (_SPECIAL, b"=")
         )
         return ContentType(
             Composite.MULTIPART, boundaries, Composite.RFC822 if subtype == b"digest" else Composite.TEXT
@@ -100,15 +97,16 @@ def content_type(value: bytes) -> ContentType | None:
 
 def transfer_encoding(value: bytes) -> Domain | None:
     """Parse the value of a Content-Transfer-Encoding header; None if it changes nothing."""
-    tokens = _tokens(value, _ENCODING_SPECIALS)
-    return _DOMAINS.get(tokens[0].text.lower()) if tokens and tokens[0].is_word else None
+    kind, text = next(_tokens(value, _ENCODING_SPECIALS), (_SPECIAL, b""))
+    return _DOMAINS.get(text.lower()) if kind == _WORD else None
 
 
 def _fields(value: bytes) -> list[list[_Token]]:
     """The first tokens of each field; fields are separated by semicolons. At least one field."""
     fields: list[list[_Token]] = [[]]
+    separator = (_SPECIAL, b";")
     for token in _tokens(value, _TYPE_SPECIALS):
-        if token.is_special and token.text == b";":
+        if token == separator:
             fields.append([])
         elif len(fields[-1]) < _TOKENS_PER_FIELD:
             fields[-1].append(token)
@@ -116,16 +114,15 @@ def _fields(value: bytes) -> list[list[_Token]]:
 
 
 _BLANKS = re.compile(rb"[ \t\r\n]+")
-_QUOTED = re.compile(rb'((?:[^"\\]|\\.)*)\\?"?', re.DOTALL)
-_IN_QUOTED = re.compile(rb"\\(.)|[ \t]*\n", re.DOTALL)
+_QUOTED_STRING = re.compile(rb'((?:[^"\\]|\\.)*)\\?"?', re.DOTALL)
+_ESCAPE_OR_LF = re.compile(rb"\\(.)|\n", re.DOTALL)
 _WORDS = {
     specials: re.compile(rb"[^\x00-\x20\x7f" + re.escape(specials) + rb"]+")
     for specials in (_TYPE_SPECIALS, _ENCODING_SPECIALS)
 }
 
 
-def _tokens(value: bytes, specials: bytes) -> list[_Token]:
-    tokens = []
+def _tokens(value: bytes, specials: bytes) -> Iterator[_Token]:
     at = 0
     word = _WORDS[specials]
     while at < len(value):
@@ -134,17 +131,31 @@ def _tokens(value: bytes, specials: bytes) -> list[_Token]:
         elif value[at] == 0x28:  # "("
             at = comment_end(value, at)
         elif value[at] == 0x22:
-            match = _QUOTED.match(value, at + 1)
+            match = _QUOTED_STRING.match(value, at + 1)
             assert match
-            tokens.append(_Token(_IN_QUOTED.sub(lambda found: found[1] or b"", match[1])))
+            yield _QUOTED, _unquoted(match[1])
             at = match.end()
         elif match := word.match(value, at):
-            tokens.append(_Token(match[0], is_word=True))
+            yield _WORD, match[0]
             at = match.end()
         else:
-            tokens.append(_Token(value[at : at + 1], is_special=True))
+            yield _SPECIAL, value[at : at + 1]
             at += 1
-    return tokens
+
+
+def _unquoted(text: bytes) -> bytes:
+    """The content of a quoted value: unfolded, without backslashes."""
+    result = bytearray()
+    start = 0
+    for match in _ESCAPE_OR_LF.finditer(text):
+        result += text[start : match.start()]
+        start = match.end()
+        if match[1] is not None:
+            result += match[1]
+        else:
+            while result and result[-1] in b" \t":
+                del result[-1]
+    return bytes(result + text[start:])
 
 
 _COMMENT_PART = re.compile(rb"\\.|[()]", re.DOTALL)

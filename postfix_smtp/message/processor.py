@@ -4,6 +4,7 @@ Stretches of the body that nobody needs to look at still take the fast way, see
 :meth:`postfix_smtp.queue.records.RecordReader.plain_lines`.
 """
 
+import asyncio
 from collections.abc import Awaitable, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ _CHUNK_SIZE = 32 * 1024
 _ENCODED_SIZE = 64 * 1024
 #: What a record costs beside its octets: bounds the time between two chunks if lines are short.
 _RECORD_COST = 64
+#: Octets of an address list that take so long that a thread reads them, in turn with the event loop.
+_LARGE_HEADER = 16 * 1024
+_NODES_AT_ONCE = 200
 
 
 def processed(
@@ -127,7 +131,7 @@ class _Sink:
 
             self._checker = Checker(queue_id, lines, settings.log_length)
 
-    def header(self, section: Section, generated: bool, header: bytes) -> Generator[Awaitable[Any], Any, None]:
+    def header(self, section: Section, generated: bool, header: bytes) -> Generator[bytes | Awaitable[Any], Any, None]:
         """Check and map a header, and send what is left of it."""
         text: bytes | None = header
         name = header_name(header)
@@ -140,21 +144,27 @@ class _Sink:
             text = yield from self._mapped(text, len(name))
         self._lines.lines(text)
 
-    def _mapped(self, header: bytes, name_length: int) -> Generator[Awaitable[Any], Any, bytes]:
+    def _mapped(self, header: bytes, name_length: int) -> Generator[bytes | Awaitable[Any], Any, bytes]:
         """A header with its addresses mapped; unchanged if no table knows any of them."""
         assert self._generic
         from postfix_smtp.message.addresses import Kind, parse, write_header
         from postfix_smtp.text import to_octets, to_text
 
-        nodes = parse(header[name_length + 1 :])
+        name, value = header[:name_length], header[name_length + 1 :]
+        is_large = len(value) > _LARGE_HEADER
+        nodes = (yield asyncio.to_thread(parse, value)) if is_large else parse(value)
         matched = False
         for index, (kind, address) in enumerate(nodes):
+            if index % _NODES_AT_ONCE == _NODES_AT_ONCE - 1:
+                yield b""
             if kind is Kind.ADDRESS and address:
                 mapped = yield self._generic.find(to_text(address))
                 if mapped is not None:
                     matched = True
                     nodes[index] = kind, to_octets(mapped)
-        return write_header(header[:name_length], nodes) if matched else header
+        if not matched:
+            return header
+        return (yield asyncio.to_thread(write_header, name, nodes)) if is_large else write_header(name, nodes)
 
     def body(self, kind: int, text: bytes) -> Generator[Awaitable[Any], Any, None]:
         """Check a body line, and send what is left of it."""
