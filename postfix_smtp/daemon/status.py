@@ -27,12 +27,9 @@ def generation(text: str | None) -> int:
     """
     if text is None:
         return 0
-    try:
-        if not text.isascii() or not text.isalnum():
-            raise ValueError
-        number = int(text, 8) & 0xFFFFFFFF
-    except ValueError:
-        raise FatalError(f"bad generation: {text}") from None
+    if not text or text.strip("01234567"):
+        raise FatalError(f"bad generation: {text}")
+    number = int(text, 8) & 0xFFFFFFFF
     if log.verbose():
         log.info(f"process generation: {text} ({number:o})")
     return number
