@@ -10,6 +10,7 @@ early reply survives a reset that follows it.
 
 import asyncio
 import contextlib
+import math
 import socket
 from typing import Protocol
 
@@ -194,6 +195,7 @@ class Stream:
     async def _send_raw(self, octets: bytes | bytearray | memoryview) -> None:
         if self.write_failed or self._closed:
             return
+        self._check_budget()
         size = len(octets)
         try:
             done = self._sock.send(octets)
@@ -273,6 +275,7 @@ class Stream:
                 raise
 
     async def _read_raw(self) -> bytes:
+        self._check_budget()
         received = self._received
         if not received:
             if self._end_of_file or self._closed:
@@ -318,10 +321,17 @@ class Stream:
 
     # Waiting
 
+    def _check_budget(self) -> None:
+        """No time is left for the next read or write, even if it would not have to wait."""
+        if self._deadline_mode and self._budget <= 0:
+            self._timed_out = True
+            raise TimedOut
+
     async def _wait(self, event: asyncio.Future[None]) -> None:
         loop = self._loop
         now = loop.time()
-        due = self._due = now + (self._budget if self._deadline_mode else self._limit)
+        # What is left of a budget is rounded up to whole seconds, for each wait, as Postfix does.
+        due = self._due = now + (math.ceil(self._budget) if self._deadline_mode else self._limit)
         # One timer serves all waits: it looks at the time due when it fires, and usually fires never.
         if self._timer is None:
             self._timer = loop.call_at(due, self._on_timer)

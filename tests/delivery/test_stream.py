@@ -153,6 +153,22 @@ def test_deadline_is_a_budget_for_all_reads_of_a_stage() -> None:
     assert run(scenario) == pytest.approx(300, abs=0.1)
 
 
+def test_rest_of_a_budget_is_rounded_up_to_seconds() -> None:
+    async def scenario(stream: Stream, far: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        stream.set_mode(deadline=True)
+        stream.set_limit(1)
+        for delay in (0.4, 0.8, 1.2, 1.3):
+            loop.call_later(delay, far.send, b"x")
+        for _ in range(3):
+            assert await stream.read() == b"x"
+        await asyncio.sleep(1)
+        with pytest.raises(TimedOut):
+            await stream.read()
+
+    run(scenario)
+
+
 def test_deadline_starts_again_with_the_next_stage() -> None:
     async def scenario(stream: Stream, far: socket.socket) -> None:
         loop = asyncio.get_running_loop()
