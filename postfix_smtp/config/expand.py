@@ -15,6 +15,7 @@ from typing import Any
 
 from postfix_smtp import log
 from postfix_smtp.config.lines import BLANK
+from postfix_smtp.config.values import leading_number
 from postfix_smtp.errors import FatalError
 from postfix_smtp.text import to_octets, to_text
 
@@ -27,7 +28,8 @@ _OPERATOR = frozenset("!<>=?+-*/~&|%")
 _COMPARISONS = frozenset(("==", "!=", "<", "<=", ">=", ">"))
 _OPERATOR_EXPECTED = '"==" or "!="" or "<"" or "<="" or ">="" or ">" expected'
 _MOST_NESTING = 100
-_LONGEST = (1 << 63) - 1
+_LARGEST = (1 << 63) - 1
+_LARGEST_MAJOR = _LARGEST >> 20
 
 
 def expand(text: str, lookup: Lookup, *, functions: bool = False) -> str:
@@ -56,7 +58,11 @@ def expand(text: str, lookup: Lookup, *, functions: bool = False) -> str:
 
 
 class _BodyError(Exception):
-    """What is wrong in a ``${...}``, as the text of the warning."""
+    """What is wrong in a ``${...}``, as the text of the warning; and what had been expanded before that was seen."""
+
+    def __init__(self, warning: str, value: str = "") -> None:
+        super().__init__(warning)
+        self.value = value
 
 
 class _Expansion:
@@ -103,6 +109,7 @@ class _Expansion:
                     result.append(self._body(body, level))
             except _BodyError as trouble:
                 log.warning(str(trouble))
+                result.append(trouble.value)
                 self.failed = True
         if literal and self._counts(literal, level):
             result.append(literal)
@@ -167,12 +174,12 @@ class _Expansion:
             if not braces or position == len(body):
                 return value
             if body[position] != ":":
-                raise _BodyError(f'":" expected at: "...{text}}}>>>{_at_most_20(body[position:])}"')
+                raise _BodyError(f'":" expected at: "...{text}}}>>>{_at_most_20(body[position:])}"', value)
         text, position, _ = _branch(body, position + 1)
         if not condition:
             value = self.expand(text, level + 1)
         if position < len(body):
-            raise _BodyError(f'unexpected input at: "...{text}}}>>>{_at_most_20(body[position:])}"')
+            raise _BodyError(f'unexpected input at: "...{text}}}>>>{_at_most_20(body[position:])}"', value)
         return value
 
     def _comparison(self, body: str, start: int, level: int) -> str:
@@ -302,7 +309,7 @@ def _is_number(text: str) -> bool:
 
 def _number(text: str) -> int:
     number = int(text)
-    if number > _LONGEST:
+    if number > _LARGEST:
         raise FatalError(f"mac_exp_eval: bad conversion: {text}")
     return number
 
@@ -321,15 +328,12 @@ def compatibility_level(text: str) -> tuple[int, int, int]:
     Raises:
         ValueError: `text` is no level; the error's text is Postfix's.
     """
-    parts = text.split(".")
-    numbers = [int(part) for part in parts if _is_number(part)]
-    if (
-        len(numbers) != len(parts)
-        or len(parts) > 3
-        or numbers[0] > _LONGEST >> 20
-        or any(n > 1023 for n in numbers[1:])
-    ):
-        raise ValueError(f'malformed compatibility level syntax: "{text}"')
+    numbers: list[int] = []
+    for part in text.split("."):
+        number, end = leading_number(part)
+        if not end or end < len(part) or not 0 <= number <= (1023 if numbers else _LARGEST_MAJOR) or len(numbers) == 3:
+            raise ValueError(f'malformed compatibility level syntax: "{text}"')
+        numbers.append(number)
     major, minor, patch = [*numbers, 0, 0][:3]
     return major, minor, patch
 

@@ -36,7 +36,7 @@ def number(
     Raises:
         FatalError: not a number, or out of bounds.
     """
-    value, end = _leading_number(text)
+    value, end = leading_number(text)
     if end < len(text) or not end or not -largest - 1 <= value <= largest:
         raise FatalError(f"bad numerical configuration: {name} = {text}")
     if minimum and value < minimum:
@@ -77,7 +77,7 @@ def seconds(name: str, text: str, unit: str = "s", minimum: int | None = None, m
     Raises:
         FatalError: no time, or out of bounds.
     """
-    value, end = _leading_number(text)
+    value, end = leading_number(text)
     factor = _UNITS.get(text[end : end + 1] or unit)
     too_large = value > _LARGEST_INT or ((factor or 0) > 1 and value >= _LARGEST_INT // (factor or 1))
     if not text or factor is None or value < 0 or too_large:
@@ -90,7 +90,7 @@ def seconds(name: str, text: str, unit: str = "s", minimum: int | None = None, m
     return value
 
 
-def _leading_number(text: str) -> tuple[int, int]:
+def leading_number(text: str) -> tuple[int, int]:
     """C's strtol: (number, place after it); (0, 0) if `text` begins with none."""
     start = len(text) - len(text.lstrip(WHITE))
     if text[start : start + 1] in ("+", "-"):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from config_support import RELEASES, Start, expected, vectors
 
-from postfix_smtp.config.expand import expand
+from postfix_smtp.config.expand import compatibility_level, expand
 from postfix_smtp.errors import FatalError
 
 EXPANSION = vectors("expansion")
@@ -67,3 +67,17 @@ def test_functions_need_a_domain_name(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(FatalError):
         expand("${domain_to_utf8{xn--a-.example}}", {}.get, functions=True)
     assert caplog.messages == ["bad domain argument in: 'domain_to_utf8{xn--a-.example}'"]
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("3", "3.0.0"), (" 3.6", "3.6"), ("+3. 6", "3.6"), ("3.-0", "3"), ("8796093022207", "8796093022207")],
+)
+def test_levels_are_read_as_numbers(left: str, right: str) -> None:
+    assert expand("${{%s} ==level {%s}?same}" % (left, right), {}.get) == "same"  # noqa: UP031
+
+
+@pytest.mark.parametrize("level", ["", "3.", "3.6.1.1", "3.1024", "-1", "3.6 ", "8796093022208", "x"])
+def test_other_levels_are_malformed(level: str) -> None:
+    with pytest.raises(ValueError, match="malformed compatibility level syntax"):
+        compatibility_level(level)
