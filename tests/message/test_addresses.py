@@ -73,6 +73,14 @@ def test_addresses_are_found(text: bytes, found: list[bytes]) -> None:
         (b'"a\\"b" <c@x>', b'"a\\"b" <c@x>'),
         (b"[x\\\\] y <a@x>", b"[x\\\\] y <a@x>"),
         (b",a@x,,b@y,", b", a@x, , b@y, "),
+        # Recorded from the real program: what is wrong in a domain is read and written again.
+        (b"\\!phrase <a@x>", b'"!phrase" <a@x>'),
+        (b'ax@y%\\"', b"ax@y%"),
+        (b"sender@origin.test\\, , a@x", b"sender@origin.test,, a@x"),
+        (b'[1.2]s@o[1.2]>., \\">x@y', b'"[1.2]s"@o [1.2]>., >, x@y'),
+        (b"a@[x(c),!", b"a@[x(c),!]"),
+        (b'"", a@x', b'"", a@x'),
+        (b'""@x', b'""@x'),
     ],
 )
 def test_lists_are_written_again(text: bytes, written: bytes) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,8 @@ def test_neither_buffers_nor_shortcuts_nor_waiting_show(
         patch.setattr(records_module, "_SMALL_READ", buffer_size)
         patch.setattr(content_module, "_CHUNK_SIZE", chunk_size)
         patch.setattr(processor_module, "_CHUNK_SIZE", chunk_size)
+        patch.setattr(processor_module, "_ENCODED_SIZE", chunk_size)
+        patch.setattr(processor_module, "_NODES_AT_ONCE", 2)
         assert send(offset, size, config, converting, tables) == expected
 
 
@@ -238,6 +241,51 @@ def test_others_run_while_a_large_message_is_sent_and_chunks_are_bounded() -> No
         asyncio.run(run(config, converting))
         assert turns >= least
         assert largest <= 400 * 1024
+
+
+def test_large_address_lists_are_mapped_like_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    header = b"To: " + b",\n ".join(b"User %d <u%d@example.com>" % (number, number) for number in range(2000))
+    offset, size = write(content_records(header + b", a@x.example\n\nbody\n"))
+    config = {"smtp_generic_maps": RULES["smtp_generic_maps"]}
+    sent = send(offset, size, config)
+    assert sent.endswith(b"\tnew@out.example\r\n\r\nbody\r\n")
+    monkeypatch.setattr(processor_module, "_LARGE_HEADER", 10**9)
+    assert send(offset, size, config) == sent
+
+
+@pytest.mark.parametrize("mode", sorted(MODES))
+def test_memory_does_not_grow_with_the_message(mode: str) -> None:
+    config, converting = MODES[mode]
+    part = b"caf\xe9 line\n" * 300 + (b"A" * 76 + b"\n") * 1000 + b"x" * 100_000 + b"\n"
+    text = b"From: a@x.example\nContent-Transfer-Encoding: 8bit\n\n" + part * (
+        30 if "smtp_body_checks" not in config else 10
+    )
+    offset, size = write(content_records(text))
+
+    async def run() -> None:
+        parameters = FakeParameters(dict(config))
+        with QueueFile.open(QueueSettings(), "active", "Q") as file:
+            content = Content(
+                file,
+                request("Q", offset, size),
+                MessageSettings(),
+                checks=checks(parameters),
+                generic=generic(parameters),
+            )
+            async for _ in content.chunks(converting):
+                forget_lookups(content)
+
+    def forget_lookups(content: Content) -> None:
+        if content._checks and content._checks.body:
+            content._checks.body.lookups.clear()  # type: ignore[attr-defined]
+
+    asyncio.run(run())
+    tracemalloc.start()
+    try:
+        asyncio.run(run())
+        assert tracemalloc.get_traced_memory()[1] < 2_500_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_small_message_is_one_chunk() -> None:

@@ -1,5 +1,7 @@
 """Content-Type and Content-Transfer-Encoding (message chapter 4.5)."""
 
+import time
+
 import pytest
 
 from postfix_smtp.message.content_headers import (
@@ -72,6 +74,18 @@ def test_content_type(value: bytes, expected: ContentType | None) -> None:
 )
 def test_transfer_encoding(value: bytes, expected: Domain | None) -> None:
     assert transfer_encoding(value) is expected
+
+
+@pytest.mark.parametrize("octets", [b" ", b" \n", b"\\", b";", b"(", b'"', b"a ", b"\t\\ "])
+def test_hostile_values_take_linear_time(octets: bytes) -> None:
+    start = time.process_time()
+    content_type(b'multipart/mixed; boundary="' + octets * 50_000)
+    content_type(octets * 50_000)
+    assert time.process_time() - start < 1  # quadratic: several seconds
+
+
+def test_a_folded_quoted_value_loses_blanks_before_the_fold() -> None:
+    assert content_type(b'multipart/mixed; boundary="a \t\n \n\tb\\\nc"') == multipart(b"a\tb\nc")
 
 
 def test_comments_nest() -> None:
