@@ -115,6 +115,10 @@ class MasterService:
             for child in self.running:
                 os.kill(child.pid, signal.SIGKILL)
             await self.wait(lambda: not self.running, 10)
+        for child in self.children:
+            # A process that went on under another number after a reload is still in the group of the first
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
         for thread in self._reapers:
             thread.join()
         self._close_channel()
@@ -237,6 +241,7 @@ class MasterService:
                 file_actions=actions,
                 setsigmask=[],
                 setsigdef=[signal.SIGPIPE],
+                setpgroup=0,
             )
         finally:
             for number in (*parked, null):

@@ -223,6 +223,7 @@ class _Start:
         except ImportError:
             return
         setproctitle.setproctitle(" ".join([self._program_name, *self._arguments]))
+        setproctitle.setthreadtitle(self._program_name)
 
     def _serve(self, generation: int, directory: str) -> None:
         from postfix_smtp.daemon import server
