@@ -4,11 +4,10 @@ import base64
 import binascii
 
 from postfix_smtp.dsn import Dsn
-from postfix_smtp.errors import TableError
 from postfix_smtp.smtp import features
 from postfix_smtp.smtp.actions import AuthenticationRefused, ChooseMechanism, Flow, Need
 from postfix_smtp.smtp.conversation import Conversation
-from postfix_smtp.smtp.failure import Failure, LocalDataError, local_failure
+from postfix_smtp.smtp.failure import Failure, local_failure
 from postfix_smtp.smtp.mechanism import Mechanism, SaslError
 from postfix_smtp.smtp.reply import Reply
 
@@ -24,10 +23,7 @@ def authenticate(talk: Conversation, mechanisms: str) -> Flow[Failure | None]:
     Args:
         mechanisms: offered and wanted, joined by blanks; may be empty.
     """
-    try:
-        has_credentials: bool = yield Need.CREDENTIALS
-    except TableError as error:
-        raise LocalDataError from error
+    has_credentials: bool = yield Need.CREDENTIALS
     if not has_credentials:
         talk.offered &= ~features.AUTH
         return None

@@ -16,6 +16,7 @@ When a flow has ended there may be output left: it is to be sent before the conn
 `discard_output`.
 """
 
+from postfix_smtp.errors import TableError
 from postfix_smtp.smtp import features
 from postfix_smtp.smtp.actions import ConnectionLost, Flow, TimedOut
 from postfix_smtp.smtp.context import Context
@@ -85,7 +86,7 @@ class Engine(Conversation):
             failure = yield from Handshake(self).run()
         except (ConnectionLost, TimedOut) as error:
             return self.broken(error)
-        except LocalDataError:
+        except (LocalDataError, TableError):
             failure = self.local_data_error()
         if failure is not None:
             yield from self.quit()

@@ -1,6 +1,7 @@
 """One mail transaction, or one address probe (smtp-protocol chapter 8 to 13). The tables are in :mod:`.states`."""
 
 from postfix_smtp import log
+from postfix_smtp.errors import TableError
 from postfix_smtp.smtp import commands, features
 from postfix_smtp.smtp.actions import (
     AllFailed,
@@ -80,7 +81,7 @@ class Transaction:
             self.keep = False
             if self._receiver not in SILENT:
                 yield AllFailed(failure)
-        except LocalDataError:
+        except (LocalDataError, TableError):
             self.keep = False
             yield AllFailed(talk.local_data_error())
         except BodyError as error:

@@ -17,6 +17,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "smtp"))
 
 from smtp_support import QUEUE_ID, VECTORS, VERSIONS, Body, Client, ScriptedTls, expected, load, texts, writes
+from tls_support import MemoryTls, client_tls, server_tls
 
 from postfix_smtp.delivery.session import Session, SessionContext
 from postfix_smtp.delivery.stream import Stream
@@ -88,7 +89,7 @@ class StepServer:
                     case {"hang": _}:
                         await asyncio.Event().wait()
                     case {"starttls": _}:
-                        pass
+                        await writer.start_tls(server_tls())
                     case _:
                         raise NotImplementedError(step)
             with contextlib.suppress(ConnectionError):
@@ -104,8 +105,14 @@ class StepServer:
         self, loop: asyncio.AbstractEventLoop
     ) -> tuple[socket.socket, asyncio.StreamReader, asyncio.StreamWriter]:
         connection, _ = await loop.sock_accept(self.listener)
-        reader, writer = await asyncio.open_connection(sock=connection, limit=1 << 20)
-        return connection, reader, writer
+        made: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = loop.create_future()
+
+        def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            made.set_result((reader, writer))
+
+        reader = asyncio.StreamReader(limit=1 << 20)
+        await loop.connect_accepted_socket(lambda: asyncio.StreamReaderProtocol(reader, accepted), connection)
+        return connection, *await made
 
 
 class Hooks:
@@ -149,7 +156,7 @@ class Hooks:
     # TLS
 
     async def start(self, stream: Stream, server_name: str) -> ScriptedTls:
-        await stream.flush()
+        await stream.start_tls(MemoryTls(client_tls()))
         trusted = "smtp_tls_CAfile" in self.client.main_cf
         return ScriptedTls(trusted, trusted)
 

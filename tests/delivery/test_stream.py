@@ -2,18 +2,13 @@
 
 import asyncio
 import contextlib
-import datetime
 import selectors
 import socket
-import ssl
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from tls_support import MemoryTls, client_tls, server_tls
 
 from postfix_smtp.delivery.stream import RECEIVE_BOUND, Stream, TlsFailure
 from postfix_smtp.smtp.actions import ConnectionLost, TimedOut
@@ -279,85 +274,6 @@ def test_busy_stream_keeps_its_socket(trouble: str) -> None:
 # TLS
 
 
-class MemoryTls:
-    """A layer on the standard library."""
-
-    def __init__(self, context: ssl.SSLContext, *, server: bool = False) -> None:
-        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._in, self._out, server_side=server)
-        self.is_closed = False
-
-    def handshake(self) -> bool:
-        try:
-            self._tls.do_handshake()
-        except ssl.SSLWantReadError:
-            return False
-        except ssl.SSLError as error:
-            raise TlsFailure from error
-        return True
-
-    def feed(self, octets: bytes) -> None:
-        if octets:
-            self._in.write(octets)
-        else:
-            self._in.write_eof()
-
-    def output(self) -> bytes:
-        return self._out.read()
-
-    def encrypt(self, octets: bytes | bytearray | memoryview) -> None:
-        self._tls.write(octets)
-
-    def decrypt(self) -> bytes:
-        try:
-            octets = self._tls.read(65536)
-        except ssl.SSLWantReadError:
-            return b""
-        except ssl.SSLZeroReturnError:
-            octets = b""
-        except ssl.SSLError as error:
-            raise TlsFailure from error
-        if not octets:
-            self.is_closed = True
-        return octets
-
-    def shutdown(self) -> None:
-        with contextlib.suppress(ssl.SSLError):
-            self._tls.unwrap()
-
-
-@pytest.fixture(scope="module")
-def server_tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "server.example")])
-    now = datetime.datetime.now(datetime.timezone.utc)  # noqa: UP017
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    path: Path = tmp_path_factory.mktemp("tls") / "server.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context
-
-
-def client_tls() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 async def _serve(far: socket.socket, layer: MemoryTls) -> None:
     """A server that hands back what it gets, in upper case."""
     loop = asyncio.get_running_loop()
@@ -376,9 +292,9 @@ async def _serve(far: socket.socket, layer: MemoryTls) -> None:
         layer.feed(await loop.sock_recv(far, 65536))
 
 
-def test_everything_goes_through_tls_after_the_handshake(server_tls: ssl.SSLContext) -> None:
+def test_everything_goes_through_tls_after_the_handshake() -> None:
     async def scenario(stream: Stream, far: socket.socket) -> None:
-        server = asyncio.create_task(_serve(far, MemoryTls(server_tls, server=True)))
+        server = asyncio.create_task(_serve(far, MemoryTls(server_tls(), server=True)))
         await stream.start_tls(MemoryTls(client_tls()))
         assert stream.is_tls
         await stream.write(b"x" * 10_000)
@@ -393,9 +309,9 @@ def test_everything_goes_through_tls_after_the_handshake(server_tls: ssl.SSLCont
     run(scenario)
 
 
-def test_end_of_the_tls_session_is_a_lost_connection(server_tls: ssl.SSLContext) -> None:
+def test_end_of_the_tls_session_is_a_lost_connection() -> None:
     async def scenario(stream: Stream, far: socket.socket) -> None:
-        layer = MemoryTls(server_tls, server=True)
+        layer = MemoryTls(server_tls(), server=True)
         server = asyncio.create_task(_serve(far, layer))
         await stream.start_tls(MemoryTls(client_tls()))
         await stream.write(b"x")

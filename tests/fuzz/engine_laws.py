@@ -194,6 +194,7 @@ class Play:
             case actions.FilterMechanisms(words):
                 return words if self._flip() else ""
             case actions.ChooseMechanism():
+                self._perhaps_no_table()
                 return _Mechanism(choices) if self._flip() else local_failure("4.7.0", "no", throttle=True)
             case actions.SendBody():
                 self.engine.take_output()
