@@ -1,17 +1,20 @@
 """Plays the captured conversations against the engine alone: no socket, no clock, no waiting.
 
-:class:`Server` performs the steps of a vector; :class:`Client` is the driver that the engine asks for, with the output
-buffer of a real stream so that writes can be compared one by one. Tables, TLS and SASL are scripted.
+:class:`Client` is the driver that the engine asks for, with the output buffer of a real stream so that writes can be
+compared one by one. Tables, TLS and SASL are scripted.
 """
 
 import base64
-import hmac
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from fake_parameters import FakeParameters
+from scripted_security import ScriptedMechanism, ScriptedTls
+from scripted_server import Server
 
 from postfix_smtp.errors import TableError
 from postfix_smtp.ipc.request import Notify, Recipient, RequestFlags, Ret, SendOptions, Submission
@@ -22,14 +25,12 @@ from postfix_smtp.smtp.context import Context, RequireTls, TlsNeed
 from postfix_smtp.smtp.engine import Engine
 from postfix_smtp.smtp.envelope import Envelope
 from postfix_smtp.smtp.failure import Failure
-from postfix_smtp.smtp.mechanism import SaslError
 from postfix_smtp.smtp.peer import Peer
 from postfix_smtp.smtp.quoting import quote_822
 from postfix_smtp.smtp.settings import SmtpSettings
-from postfix_smtp.text import to_octets, to_text
+from postfix_smtp.text import to_octets
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "protocol"
-PARAMETERS = Path(__file__).parents[2] / "postfix_smtp" / "config" / "parameters.tsv"
 VERSIONS = {"3.7": (3, 7, 11), "3.10": (3, 10, 3), "3.11": (3, 11, 6)}
 #: Octets a server that does not read takes before a write blocks.
 SOCKET_BUFFERS = 4_000_000
@@ -41,214 +42,6 @@ def load(name: str) -> dict[str, Any]:
     """A vector by name."""
     vector: dict[str, Any] = json.loads((VECTORS / f"{name}.json").read_text())
     return vector
-
-
-# Parameters
-
-
-def _table() -> dict[str, list[str]]:
-    rows = (line.split("\t") for line in PARAMETERS.read_text().splitlines() if line and line[0] != "#")
-    return {row[0]: row for row in rows}
-
-
-_ROWS = _table()
-_SPECIAL = {"smtputf8_enable": "yes", "smtp_helo_name": "client.example", "myhostname": "client.example"}
-
-
-class FakeParameters:
-    """Defaults of parameters.tsv and the settings of a vector, without expansion."""
-
-    service = "smtp"
-
-    def __init__(self, program: str, version: tuple[int, ...], settings: dict[str, str]) -> None:
-        self.program = program
-        self.version = version
-        self._settings = settings
-
-    def spelling(self, name: str) -> str:
-        if self.program == "smtp":
-            return name
-        other = _ROWS[name][1]
-        return name if other == "=" else other
-
-    def text(self, name: str) -> str:
-        row = _ROWS[name]
-        spelling = self.spelling(name)
-        assert spelling != "-", f"{name} does not exist in {self.program}"
-        if spelling in self._settings:
-            return self._settings[spelling]
-        if name == "smtp_per_request_deadline":
-            return self._settings.get("smtp_per_record_deadline", "no")
-        if name in _SPECIAL:
-            return _SPECIAL[name]
-        default = row[3]
-        if self.program == "lmtp" and row[4] != "-":
-            default = row[4]
-        return "" if default == '""' else default.partition(" || ")[0]
-
-    def number(self, name: str) -> int:
-        return int(self.text(name))
-
-    def seconds(self, name: str) -> int:
-        text = self.text(name)
-        scale = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1])
-        return int(text) if scale is None else int(text[:-1]) * scale
-
-    def flag(self, name: str) -> bool:
-        return self.text(name) == "yes"
-
-
-# The server
-
-
-class ServerClosed(Exception):
-    """The server has closed the connection."""
-
-
-class Server:
-    """Performs the steps of one vector, for all its connections."""
-
-    def __init__(self, steps: list[dict[str, Any]]) -> None:
-        self._steps = steps
-        self._position = 0
-        self.received = bytearray()
-        self.sent = bytearray()
-        self.closed = False
-        self.lines: list[dict[str, Any]] = []
-        self.pause = 0.0
-
-    def run(self) -> None:
-        """Go as far as what was received allows; stops at a pause."""
-        while not self.closed and not self.pause and self._position < len(self._steps):
-            if not self._perform(self._steps[self._position]):
-                return
-            self._position += 1
-
-    def wait(self, budget: float) -> float:
-        """Let a pause pass, as far as the client's patience goes; the time it took."""
-        spent, self.pause = self.pause, 0.0
-        if spent > budget:
-            raise TimedOut
-        return spent
-
-    def connect(self) -> None:
-        """A new connection arrives."""
-        while self._position < len(self._steps) and "eof" in self._steps[self._position]:
-            self._position += 1
-        if self.closed or "accept" in self._steps[self._position]:
-            assert "accept" in self._steps[self._position], self._steps[self._position]
-            self._position += 1
-        self.received.clear()
-        self.sent.clear()
-        self.closed = False
-        self.pause = 0.0
-
-    def hang_up(self) -> None:
-        """The client closes."""
-        self.run()
-        self.closed = True
-
-    @property
-    def is_done(self) -> bool:
-        """No step is left but such as wait for nothing."""
-        return all(step.keys() & {"eof", "sleep", "close"} for step in self._steps[self._position :])
-
-    @property
-    def is_reading(self) -> bool:
-        """The next step takes octets."""
-        return self._position < len(self._steps) and bool(self._steps[self._position].keys() & {"data", "expect"})
-
-    def _perform(self, step: dict[str, Any]) -> bool:
-        match step:
-            case {"send": text}:
-                lines = [text] if isinstance(text, str) else text
-                self.sent += b"".join(to_octets(line) + b"\r\n" for line in lines)
-            case {"send_b64": data}:
-                self.sent += base64.b64decode(data)
-            case {"expect": pattern}:
-                line = self._line()
-                if line is None:
-                    return False
-                assert re.fullmatch(pattern, line, re.DOTALL), f"{pattern!r} expected, {line!r} came"
-                self.lines.append({"line": line})
-            case {"data": _}:
-                while True:
-                    line = self._line()
-                    if line is None:
-                        return False
-                    self.lines.append({"line": line} if line == "." else {"data": line})
-                    if line == ".":
-                        break
-            case {"read": count}:
-                if len(self.received) < count:
-                    return False
-                del self.received[:count]
-            case {"sleep": seconds}:
-                self.pause += seconds
-            case {"close": _} | {"reset": _}:
-                self.closed = True
-            case {"accept": _} | {"eof": _} | {"starttls": _}:
-                return False
-            case _:
-                raise NotImplementedError(step)
-        return True
-
-    def _line(self) -> str | None:
-        end = self.received.find(b"\r\n")
-        if end < 0:
-            return None
-        line = to_text(bytes(self.received[:end]))
-        del self.received[: end + 2]
-        return line
-
-    def start_tls(self) -> None:
-        """The client begins a handshake."""
-        assert "starttls" in self._steps[self._position], self._steps[self._position]
-        self._position += 1
-
-
-# SASL and TLS, as little as the vectors need
-
-
-@dataclass
-class ScriptedMechanism:
-    """PLAIN, LOGIN or CRAM-MD5."""
-
-    name: str
-    user: str
-    password: str
-    authzid: str = ""
-    step_number: int = 0
-
-    def initial(self) -> bytes:
-        if self.name == "EXTERNAL":
-            raise SaslError("no mechanism available")
-        if self.name != "PLAIN":
-            return b""
-        return b"\0".join(to_octets(text) for text in (self.authzid, self.user, self.password))
-
-    def step(self, challenge: bytes) -> bytes:
-        self.step_number += 1
-        match self.name, self.step_number:
-            case "LOGIN", 1:
-                return to_octets(self.user)
-            case "LOGIN", 2:
-                return to_octets(self.password)
-            case "CRAM-MD5", 1:
-                digest = hmac.new(to_octets(self.password), challenge, "md5").hexdigest()
-                return to_octets(f"{self.user} {digest}")
-        raise SaslError("generic failure")
-
-
-@dataclass(frozen=True)
-class ScriptedTls:
-    """A session with or without a certificate one can trust."""
-
-    is_trusted: bool
-    is_matched: bool
-
-
-# The client
 
 
 @dataclass

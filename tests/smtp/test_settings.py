@@ -1,7 +1,7 @@
 """Settings from parameters, and what depends on the version."""
 
 import pytest
-from smtp_support import FakeParameters
+from fake_parameters import FakeParameters
 
 from postfix_smtp.errors import FatalError
 from postfix_smtp.smtp.dialect import Dialect
