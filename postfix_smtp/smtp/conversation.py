@@ -9,7 +9,7 @@ from postfix_smtp.smtp import features
 from postfix_smtp.smtp.actions import ConnectionLost, Flow, LookUp, Need, Source, TimedOut
 from postfix_smtp.smtp.context import Context, StartTls, TlsNeed
 from postfix_smtp.smtp.failure import ErrorClass, Failure, LocalDataError, local_failure, reply_failure
-from postfix_smtp.smtp.lines import LineReader
+from postfix_smtp.smtp.line_reader import LineReader
 from postfix_smtp.smtp.peer import Peer
 from postfix_smtp.smtp.reply import Reply
 from postfix_smtp.smtp.settings import SmtpSettings

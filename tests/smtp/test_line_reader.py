@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postfix_smtp.smtp.lines import LineReader
+from postfix_smtp.smtp.line_reader import LineReader
 
 LIMIT = 16
 
