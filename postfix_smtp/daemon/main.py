@@ -1,6 +1,5 @@
 """The start of a service process, step by step (process chapter 3), and its end."""
 
-import asyncio
 import os
 import sys
 import traceback
@@ -10,6 +9,7 @@ from typing import Any, Final, NoReturn
 
 from postfix_smtp import log
 from postfix_smtp.daemon import limits
+from postfix_smtp.daemon.light import asyncio
 from postfix_smtp.daemon.logging import (
     FACILITIES,
     LogHandler,
