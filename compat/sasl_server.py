@@ -110,7 +110,8 @@ def _scram(
     header, bare = re.match(r"([^,]*,[^,]*,)(.*)", first).groups()  # type: ignore[union-attr]
     fields = dict(part.split("=", 1) for part in bare.split(","))
     nonce = fields["r"] + str(settings.get("nonce") or "srvNONCE")
-    salt = str(settings.get("salt") or "saltSALTsalt").encode()
+    salt = settings.get("salt") or "saltSALTsalt"
+    salt = salt if isinstance(salt, bytes) else str(salt).encode()
     iterations = int(settings.get("iterations") or 4096)
     server_first = f"r={nonce},s={base64.b64encode(salt).decode()},i={iterations}"
     last = challenge(server_first.encode()).decode()

@@ -229,6 +229,7 @@ class SmtpServer:
         self._context = context
         self.connections: list[Connection] = []
         self._threads: list[threading.Thread] = []
+        self._changed = threading.Condition()
         self._unix: Path | None = None
         if listen.startswith("unix:"):
             self._unix = Path(listen.removeprefix("unix:"))
@@ -277,16 +278,20 @@ class SmtpServer:
                 connected, _ = self._socket.accept()
             except OSError:
                 return
-            number = len(self.connections)
             connection = Connection(connected, self._context)
-            self.connections.append(connection)
-            script = self._sessions[min(number, len(self._sessions) - 1)]
+            script = self._sessions[min(len(self.connections), len(self._sessions) - 1)]
             thread = threading.Thread(target=connection.play, args=(script,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            with self._changed:
+                self.connections.append(connection)
+                self._threads.append(thread)
+                thread.start()
+                self._changed.notify_all()
 
-    def wait(self, timeout: float = TIMEOUT) -> None:
-        """Wait until all connections that were accepted have ended."""
+    def wait(self, connections: int = 0, timeout: float = TIMEOUT) -> None:
+        """Wait until there were so many connections, and all of them have ended."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._threads) >= connections, timeout):
+                raise TimeoutError(f"only {len(self._threads)} connections")
         for thread in list(self._threads):
             thread.join(timeout)
 
