@@ -113,8 +113,6 @@ class Transaction:
                     command = "RSET"
             if state is State.DOT and self._accepted and not (yield from self._send_body()):
                 return
-            if state is State.LAST:
-                return
             turn = Turn.ON
             if state in (State.DOT, State.ABORT):
                 self.keep = self._may_keep and not talk.garbled

@@ -346,3 +346,82 @@ def test_handshake_is_limited_in_time() -> None:
             await stream.start_tls(MemoryTls(client_tls()))
 
     run(scenario)
+
+
+async def _in_tls(stream: Stream, far: socket.socket) -> tuple[MemoryTls, "asyncio.Task[None]"]:
+    """Start TLS with a server that answers."""
+    layer = MemoryTls(server_tls(), server=True)
+    server = asyncio.create_task(_serve(far, layer))
+    await stream.start_tls(MemoryTls(client_tls()))
+    await stream.write(b"x")
+    assert await stream.read() == b"X"
+    return layer, server
+
+
+def test_bad_record_is_a_lost_connection() -> None:
+    async def scenario(stream: Stream, far: socket.socket) -> None:
+        _, server = await _in_tls(stream, far)
+        far.send(b"\x17\x03\x03\x00\x20" + b"!" * 32)
+        with pytest.raises(ConnectionLost):
+            await stream.read()
+        assert stream.is_broken
+        server.cancel()
+
+    run(scenario)
+
+
+def test_end_of_file_inside_tls_is_a_lost_connection() -> None:
+    async def scenario(stream: Stream, far: socket.socket) -> None:
+        _, server = await _in_tls(stream, far)
+        server.cancel()
+        far.shutdown(socket.SHUT_WR)
+        with pytest.raises(ConnectionLost):
+            await stream.read()
+
+    run(scenario)
+
+
+def test_closing_inside_tls_says_so() -> None:
+    async def scenario(stream: Stream, far: socket.socket) -> None:
+        layer, server = await _in_tls(stream, far)
+        stream.close()
+        await server
+        assert layer.is_closed
+
+    run(scenario)
+
+
+def test_layer_that_cannot_encrypt_is_a_write_error() -> None:
+    class Broken(MemoryTls):
+        def encrypt(self, octets: bytes | bytearray | memoryview) -> None:
+            raise TlsFailure
+
+    async def scenario(stream: Stream, far: socket.socket) -> None:
+        server = asyncio.create_task(_serve(far, MemoryTls(server_tls(), server=True)))
+        await stream.start_tls(Broken(client_tls()))
+        await stream.write(b"x")
+        await stream.flush()
+        assert stream.write_failed
+        server.cancel()
+
+    run(scenario)
+
+
+def test_closing_wakes_whoever_waits() -> None:
+    async def scenario(stream: Stream, far: socket.socket) -> None:
+        reader = asyncio.create_task(stream.read())
+        await asyncio.sleep(0)
+        stream.close()
+        with pytest.raises(ConnectionLost):
+            await reader
+
+    run(scenario)
+
+
+def test_peer_that_vanishes_while_it_does_not_read_is_a_write_error() -> None:
+    async def scenario(stream: Stream, far: socket.socket) -> None:
+        asyncio.get_running_loop().call_later(10, far.close)
+        await stream.write(b"x" * (8 << 20))
+        assert stream.write_failed
+
+    run(scenario)

@@ -179,6 +179,21 @@ class TestTransactions:
         ]
         assert script.engine.completed
 
+    def test_lmtp_counts_end_of_data_replies_aloud(self, caplog: pytest.LogCaptureFixture) -> None:
+        script = connected(LMTP)
+        token = log.verbosity.set(1)
+        try:
+            with caplog.at_level(logging.INFO):
+                script.run(
+                    script.engine.transaction(envelope(2)), "250 m\n250 a\n250 b\n354 d", "250 a\n250 b", "221 bye"
+                )
+        finally:
+            log.verbosity.reset(token)
+        assert [line for line in caplog.messages if line.startswith("got ")] == [
+            "got 1 of 2 end-of-data replies",
+            "got 2 of 2 end-of-data replies",
+        ]
+
     def test_lmtp_connection_lost_between_replies(self) -> None:
         script = connected(LMTP)
         script.run(script.engine.transaction(envelope(2)), "250 m\n250 a\n250 b\n354 d", "250 a", LOST)
