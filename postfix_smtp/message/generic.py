@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 class LocalDomains(Protocol):
     """The domains this system is the final destination of."""
 
-    def is_local(self, domain: str) -> bool:
+    def is_local(self, domain: str) -> bool | Awaitable[bool]:
         """Whether `domain` (no trailing dot) matches ``mydestination`` or is an address literal of this system.
+
+        May be answered later, if a table has to be waited for.
 
         Raises:
             TableError: a table does not answer.
@@ -92,7 +94,7 @@ class GenericMapper:
         return address if mapped is None else mapped
 
     async def find(self, address: str) -> str | None:
-        """As :meth:`map_internal`; None if no table knows the address."""
+        """As :meth:`map_internal`; None if no table knows the address. The empty address of a header has a key, too."""
         try:
             found = await self._search(address)
         except TableError:
@@ -101,7 +103,7 @@ class GenericMapper:
             return None
         value, extension = found
         if value.startswith("@"):
-            local = address.rpartition("@")[0] or address
+            local = address.rpartition("@")[0] if "@" in address else address
             value = quote_822(local.removesuffix(extension) + value)
         elif value in ("", "<>"):
             return ""
@@ -120,7 +122,7 @@ class GenericMapper:
 
     async def _search(self, address: str) -> tuple[str, str] | None:
         """Look an address up in all its forms; the value, and the extension that took no part in the match."""
-        value = await self._look_up(quote_822(address))
+        value = await self._look_up(quote_822(address) or '""')
         if value is not None:
             return value, ""
         local, at, domain = address.rpartition("@")
@@ -132,7 +134,7 @@ class GenericMapper:
             return value, extension
         if not at:
             return None
-        if self._is_local(domain):
+        if await self._is_local(domain):
             if (value := await self._look_up(_quote_local(local), partial=True)) is not None:
                 return value, ""
             if extension and (value := await self._look_up(_quote_local(base), partial=True)) is not None:
@@ -142,8 +144,6 @@ class GenericMapper:
         return None
 
     async def _look_up(self, key: str, partial: bool = False) -> str | None:
-        if not key:
-            return None
         maps = self._maps
         found = maps.find(key, partial=partial) if maps.local else await maps.alookup(key, partial=partial)
         return found[0] if found else None
@@ -167,8 +167,11 @@ class GenericMapper:
                 return local[index:] if index else ""
         return ""
 
-    def _is_local(self, domain: str) -> bool:
-        return domain.lower() == self._settings.origin.lower() or self._domains.is_local(domain.removesuffix("."))
+    async def _is_local(self, domain: str) -> bool:
+        if domain.lower() == self._settings.origin.lower():
+            return True
+        answer = self._domains.is_local(domain.removesuffix("."))
+        return answer if isinstance(answer, bool) else await answer
 
     def _problem(self, address: str) -> FatalError:
         return FatalError(f"{self._maps.title} map lookup problem for {address}")

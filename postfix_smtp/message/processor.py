@@ -157,7 +157,7 @@ class _Sink:
         for index, (kind, address) in enumerate(nodes):
             if index % _NODES_AT_ONCE == _NODES_AT_ONCE - 1:
                 yield b""
-            if kind is Kind.ADDRESS and address:
+            if kind is Kind.ADDRESS:
                 mapped = yield self._generic.find(to_text(address))
                 if mapped is not None:
                     matched = True

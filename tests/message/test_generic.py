@@ -100,6 +100,16 @@ def test_an_extension_that_took_part_in_the_match_is_not_added() -> None:
     assert mapped(rules, "k+e@y.example", delimiters="+", propagate=True) == "new@out.example"
 
 
+def test_the_empty_address_of_a_header_can_be_mapped() -> None:
+    assert asyncio.run(mapper('inline:{{"" = new@out.example}}').find("")) == "new@out.example"
+    assert asyncio.run(mapper("inline:{{@x = new@out.example}}").find("")) is None
+
+
+def test_an_empty_local_part_stays_empty() -> None:
+    assert mapped("inline:{{@x.example = @out.example}}", "@x.example") == "@out.example"
+    assert mapped("inline:{{bare = @out.example}}", "bare") == "bare@out.example"
+
+
 def test_a_result_is_not_looked_up_again() -> None:
     rules = "inline:{{a@x.example = b@x.example}, {b@x.example = c@x.example}}"
     assert mapped(rules, "a@x.example") == "b@x.example"
@@ -135,6 +145,18 @@ def test_a_result_without_address_is_fatal(caplog: pytest.LogCaptureFixture) -> 
 def test_a_table_that_fails_is_fatal(local: bool) -> None:
     with pytest.raises(FatalError, match=r"^smtp_generic_maps map lookup problem for a@x\.example$"):
         mapped("fail:nope", "a@x.example", local=local)
+
+
+def test_local_domains_may_be_waited_for() -> None:
+    class Slow:
+        async def is_local(self, domain: str) -> bool:
+            await asyncio.sleep(0)
+            return domain == "slow.example"
+
+    maps = FakeMaps("smtp_generic_maps", "inline:{{u = v@x}}")
+    slow = GenericMapper(GenericSettings("o"), maps, Slow(), fake_rewrite)  # type: ignore[arg-type]
+    assert asyncio.run(slow.map_internal("u@slow.example")) == "v@x"
+    assert asyncio.run(slow.map_internal("u@other.example")) == "u@other.example"
 
 
 def test_failing_local_domains_are_fatal() -> None:
