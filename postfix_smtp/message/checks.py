@@ -78,6 +78,39 @@ class Checker:
         """
         return self._check("body", tables, text, text.partition(b"\0")[0])
 
+    def body_lines(self, tables: "Maps", texts: list[bytes]) -> None:
+        """Check whole body lines, at the start of one, and send what is left of them; only if `tables` are local.
+
+        Raises:
+            LocalDataError: a table does not answer; what came before is sent.
+        """
+        kept: list[bytes] = []
+        try:
+            for text in texts:
+                if text:
+                    key = text if b"\0" not in text else text.partition(b"\0")[0]
+                    found = tables.find(to_text(key))
+                    if found is not None:
+                        self._send(kept)
+                        kept = []
+                        result = self._act("body", tables.title, text, key, found[0])
+                        if result is None:
+                            continue
+                        text = result
+                kept.append(text)
+        except TableError:
+            self._send(kept)
+            raise self._failed("body") from None
+        self._send(kept)
+
+    def _send(self, lines: list[bytes]) -> None:
+        if lines:
+            self._lines.whole(lines)
+
+    def _failed(self, where: str) -> LocalDataError:
+        log.warning(f"{self._queue_id}: smtp {where} checks lookup error")
+        return LocalDataError()
+
     def _check(
         self, where: str, tables: "Maps", text: bytes, key: bytes
     ) -> Generator[Awaitable[Any], Any, bytes | None]:
@@ -87,8 +120,7 @@ class Checker:
             else:
                 found = yield tables.alookup(to_text(key))
         except TableError:
-            log.warning(f"{self._queue_id}: smtp {where} checks lookup error")
-            raise LocalDataError from None
+            raise self._failed(where) from None
         if found is None:
             return text
         return self._act(where, tables.title, text, key, found[0])

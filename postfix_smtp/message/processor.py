@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _CHUNK_SIZE = 32 * 1024
 #: Octets encoded in one go.
 _ENCODED_SIZE = 64 * 1024
+#: Octets of a body checked in one go.
+_CHECKED_SIZE = 16 * 1024
 #: What a record costs beside its octets: bounds the time between two chunks if lines are short.
 _RECORD_COST = 64
 #: Octets of an address list that take so long that a thread reads them, in turn with the event loop.
@@ -46,14 +48,18 @@ def processed(
     """The pipeline with a MIME processor; see :mod:`postfix_smtp.message.content` for what it yields and raises."""
     mime = MimeProcessor(settings, parsing=bool(checks), converting=converting)
     sink = _Sink(request.queue_id, settings, lines, checks, generic)
-    plain_limit = 0 if checks and checks.body else lines.plain_limit
+    plain_limit = lines.plain_limit
+    if checks and checks.body and not checks.body.local:
+        plain_limit = 0
     for header in added:
         yield from _take(mime, sink, lines, mime.feed(LINE, header))
     reader = queue_file.records(request.data_offset, request.size)
+    whole_size = _CHECKED_SIZE if sink.checks_body else _ENCODED_SIZE
     size = 0
     while True:
         if (
             plain_limit
+            and not sink.checks_body
             and mime.is_transparent
             and lines.at_start
             and (octets := reader.plain_lines(plain_limit, mime.expects_boundary))
@@ -63,11 +69,18 @@ def processed(
             size += len(octets)
         elif (
             plain_limit
-            and mime.is_encoding
+            and (mime.is_encoding or (sink.checks_body and mime.is_transparent))
             and lines.at_start
-            and (texts := reader.whole_lines(_ENCODED_SIZE, mime.expects_boundary))
+            and (texts := reader.whole_lines(whole_size, mime.expects_boundary))
         ):
-            lines.whole(mime.encoded(texts))
+            if mime.is_encoding:
+                texts = mime.encoded(texts)
+            else:
+                mime.skipped()
+            if sink.checks_body:
+                yield from sink.body_lines(texts)
+            else:
+                lines.whole(texts)
             size += _CHUNK_SIZE
         else:
             kind = reader.next()
@@ -165,6 +178,16 @@ class _Sink:
         if not matched:
             return header
         return (yield asyncio.to_thread(write_header, name, nodes)) if is_large else write_header(name, nodes)
+
+    def body_lines(self, texts: list[bytes]) -> Generator[bytes, Any, None]:
+        """Check whole body lines, and send what is left of them; on failure what is ready is sent before."""
+        assert self._checks
+        assert self._checks.body
+        try:
+            self._checker.body_lines(self._checks.body, texts)
+        except LocalDataError:
+            yield self._lines.take()
+            raise
 
     def body(self, kind: int, text: bytes) -> Generator[Awaitable[Any], Any, None]:
         """Check a body line, and send what is left of it."""

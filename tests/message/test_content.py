@@ -130,6 +130,7 @@ def test_neither_buffers_nor_shortcuts_nor_waiting_show(
         patch.setattr(content_module, "_CHUNK_SIZE", chunk_size)
         patch.setattr(processor_module, "_CHUNK_SIZE", chunk_size)
         patch.setattr(processor_module, "_ENCODED_SIZE", chunk_size)
+        patch.setattr(processor_module, "_CHECKED_SIZE", chunk_size)
         patch.setattr(processor_module, "_NODES_AT_ONCE", 2)
         assert send(offset, size, config, converting, tables) == expected
 
