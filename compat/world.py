@@ -303,6 +303,12 @@ class World:
             "POSTLOG_HOSTNAME": "client.example",
         }
 
+    @property
+    def owner(self) -> tuple[int, int]:
+        """User and group id of ``mail_owner``."""
+        account = pwd.getpwnam(self._main_cf["mail_owner"])
+        return account.pw_uid, account.pw_gid
+
     # Agents
 
     def start(self, line: ServiceLine | None = None, throttle_time: float = 60.0) -> MasterService:
