@@ -1,5 +1,6 @@
 """cidr: address patterns (tables chapter 9)."""
 
+import re
 import socket
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from postfix_smtp.tables.base import Table, TableFlags
 from postfix_smtp.tables.networks import Network, NetworkError, pack, parse_network
 from postfix_smtp.tables.opening import Opener
 from postfix_smtp.tables.rules import rule_lines
+
+_STATEMENT = re.compile(r"(if|endif)(?![A-Za-z0-9])", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -54,46 +57,46 @@ def _family(address: str) -> int:
 def open_cidr(name: str, flags: TableFlags, opener: Opener) -> Table:
     """Read the rules; malformed ones are skipped with a warning."""
     rules: list[_Rule] = []
-    conditions: list[_Rule] = []
-    where = ""
+    conditions: list[tuple[str, _Rule]] = []
     for where, line in rule_lines("cidr", name, opener):
         try:
-            _add(line, rules, conditions)
+            _add(where, line, rules, conditions)
         except NetworkError as error:
             log.warning(f"{where}: {error}: skipping this rule")
-    for condition in conditions:
+    for where, condition in reversed(conditions):
         condition.end = len(rules)
         log.warning(f"{where}: IF has no matching ENDIF")
     return CidrTable(f"cidr:{name}", rules)
 
 
-def _add(line: str, rules: list[_Rule], conditions: list[_Rule]) -> None:
-    word, rest = _first_word(line)
-    match word.lower():
-        case "endif":
-            if rest:
-                raise NetworkError("garbage after ENDIF")
-            if not conditions:
-                raise NetworkError("ENDIF without IF")
-            conditions.pop().end = len(rules)
-        case "if":
-            wanted, pattern = _negation(rest)
-            pattern, garbage = _first_word(pattern)
-            if not pattern:
-                raise NetworkError("no address pattern")
-            if garbage:
-                raise NetworkError("garbage after pattern")
-            rule = _Rule(parse_network(pattern), wanted, None)
-            rules.append(rule)
-            conditions.append(rule)
-        case _:
-            wanted, text = _negation(line)
-            pattern, value = _first_word(text)
-            if not pattern:
-                raise NetworkError("no address pattern")
-            if not value:
-                raise NetworkError("no lookup result")
-            rules.append(_Rule(parse_network(pattern), wanted, value))
+def _add(where: str, line: str, rules: list[_Rule], conditions: list[tuple[str, _Rule]]) -> None:
+    statement = _STATEMENT.match(line)
+    if statement is None:
+        wanted, text = _negation(line)
+        pattern, value = _first_word(text)
+        network = _network(pattern)
+        if not value:
+            raise NetworkError("no lookup result")
+        rules.append(_Rule(network, wanted, value))
+        return
+    rest = line[statement.end() :].lstrip(WHITE)
+    if statement[0].lower() == "endif":
+        if rest:
+            raise NetworkError("garbage after ENDIF")
+        if not conditions:
+            raise NetworkError("ENDIF without IF")
+        conditions.pop()[1].end = len(rules)
+    else:
+        wanted, pattern = _negation(rest)
+        rule = _Rule(_network(pattern), wanted, None)
+        rules.append(rule)
+        conditions.append((where, rule))
+
+
+def _network(pattern: str) -> Network:
+    if not pattern:
+        raise NetworkError("no address pattern")
+    return parse_network(pattern)
 
 
 def _negation(text: str) -> tuple[bool, str]:

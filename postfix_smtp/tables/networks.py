@@ -3,6 +3,8 @@
 import socket
 from dataclasses import dataclass
 
+_WIDTH = {socket.AF_INET: 32, socket.AF_INET6: 128}
+
 
 class NetworkError(Exception):
     """A malformed pattern; the text is Postfix's."""
@@ -50,19 +52,19 @@ def parse_network(pattern: str) -> Network:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     if not slash:
         if packed is None:
-            raise NetworkError(f'bad address pattern: "{pattern}"')
+            raise NetworkError(f'bad address pattern: "{text}"')
         return Network(family, int.from_bytes(packed, "big"), len(packed) * 8)
     if not mask or not mask.isdigit() or not mask.isascii():
-        raise NetworkError(f'bad mask value in "{pattern}"')
-    if packed is None:
-        raise NetworkError(f'bad network value in "{pattern}"')
-    width = len(packed) * 8
+        raise NetworkError(f'bad mask value in "{text}"')
     length = int(mask)
-    if length > width:
-        raise NetworkError(f'bad mask length in "{pattern}"')
+    if length > _WIDTH[family]:
+        raise NetworkError(f'bad mask length in "{text}"')
+    if packed is None:
+        raise NetworkError(f'bad network value in "{text}"')
+    width = _WIDTH[family]
     value = int.from_bytes(packed, "big")
     network = value >> (width - length) << (width - length)
     if network != value:
         better = f"{socket.inet_ntop(family, network.to_bytes(len(packed), 'big'))}/{length}"
-        raise NetworkError(f'non-null host address bits in "{pattern}", perhaps you should use "{better}" instead')
+        raise NetworkError(f'non-null host address bits in "{text}", perhaps you should use "{better}" instead')
     return Network(family, network, length)
