@@ -79,6 +79,7 @@ class Connection:
         lines: the same one by one, ``("line", text)`` or ``("data", text)``, dots still stuffed.
         content: the messages, as received.
         octets: everything received, in the pieces of recv(2).
+        dialogue: (``S`` or ``C``, line) in the order of the wire, the lines of a message too.
         problems: what the script did not expect.
     """
 
@@ -92,6 +93,7 @@ class Connection:
         self.lines: list[tuple[str, str]] = []
         self.content: list[bytes] = []
         self.octets: list[bytes] = []
+        self.dialogue: list[tuple[str, str]] = []
         self.problems: list[str] = []
 
     def play(self, script: Script) -> None:
@@ -156,6 +158,7 @@ class Connection:
                 raise ValueError(f"unknown step {name!r}")
 
     def _send(self, octets: bytes) -> None:
+        self.dialogue += [("S", line) for line in octets.decode("utf-8", "surrogateescape").splitlines()]
         self._socket.sendall(octets)
 
     def _send_line(self, line: str) -> None:
@@ -172,6 +175,7 @@ class Connection:
         while b"\n" not in self._buffer:
             self._receive()
         line, _, self._buffer = self._buffer.partition(b"\n")
+        self.dialogue.append(("C", line.removesuffix(b"\r").decode("utf-8", "surrogateescape")))
         return line
 
     def _line(self) -> str:
