@@ -10,7 +10,7 @@ from postfix_smtp.delivery.connect import Connector, ConnectSettings
 from postfix_smtp.delivery.notice import NoticeSettings
 from postfix_smtp.delivery.pool import Pool
 from postfix_smtp.delivery.report import ReportSettings, Services
-from postfix_smtp.delivery.session import Body, LookUp
+from postfix_smtp.delivery.session import Authenticator, Body, LookUp
 from postfix_smtp.delivery.settings import AgentSettings
 from postfix_smtp.delivery.tooling import Tooling
 from postfix_smtp.errors import TableError
@@ -28,6 +28,7 @@ from postfix_smtp.queue.file import QueueFile, inspect
 from postfix_smtp.queue.path import QueueSettings
 from postfix_smtp.routing.hosts import HostFinder
 from postfix_smtp.routing.settings import RoutingSettings
+from postfix_smtp.smtp.peer import Peer
 from postfix_smtp.smtp.settings import SmtpSettings
 from postfix_smtp.tables.base import TableFlags
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from postfix_smtp.message.checks import Checks
     from postfix_smtp.message.generic import GenericMapper
     from postfix_smtp.routing.dns import Resolver
+    from postfix_smtp.sasl.authenticator import Sasl
     from postfix_smtp.tables.maps import Maps
     from postfix_smtp.tables.match_list import MatchList
     from postfix_smtp.tables.opening import Opener
@@ -112,6 +114,7 @@ class _Preparation:
         self._maps: dict[str, Maps | None] = {}
         self._reply_filter: LookUp | None = None
         self._parents: MatchList | None = None
+        self._sasl: Sasl | None = None
 
     def open_tables(self) -> None:
         """Open every table that is opened before the jail."""
@@ -122,6 +125,8 @@ class _Preparation:
 
             self._status_filter = StatusFilter(_lenient(status_filter))
         self._debug = self._open_list("debug_peer_list", addresses=True, styled=True)
+        if p.flag("smtp_sasl_auth_enable"):
+            self._open_sasl()
         self._flush = self._open_list("fast_flush_domains", styled=True)
         self._cache = self._open_list("smtp_connection_cache_destinations")
         self._maps["discard"] = self._open_maps("smtp_discard_ehlo_keyword_address_maps", _LIST)
@@ -132,7 +137,7 @@ class _Preparation:
         if reply_filter := p.text("smtp_reply_filter"):
             self._reply_filter = self._single_table(reply_filter)
         self._maps["dns"] = self._open_maps("smtp_dns_reply_filter", _FOLDED)
-        if self._maps["generic"] is not None:
+        if self._maps["generic"] is not None and self._local is None:
             self._local = self._open_list("mydestination")
 
     def finish(self, arguments: Sequence[str]) -> Tooling:
@@ -179,6 +184,7 @@ class _Preparation:
             discard_map=_whole_key(self._maps["discard"]),
             pix_map=_whole_key(self._maps["pix"]),
             reply_filter=self._reply_filter,
+            authenticator=self._authenticator(),
         )
 
     # Tables
@@ -234,7 +240,24 @@ class _Preparation:
 
         return _without_errors(MatchList(name, value, self._tables(), Style.STRING))
 
+    def _open_sasl(self) -> None:
+        from postfix_smtp.delivery.domains import OwnDomains
+        from postfix_smtp.sasl.opening import open_sasl
+
+        def domains() -> OwnDomains:
+            self._local = self._open_list("mydestination")
+            return OwnDomains(self._local, _own_addresses(self._p))
+
+        self._sasl = open_sasl(self._p, self._tables(), domains)
+
     # Parts
+
+    def _authenticator(self) -> "Callable[[DeliveryRequest, str, Peer], Authenticator] | None":
+        if self._sasl is None:
+            return None
+        from postfix_smtp.sasl.opening import authenticators
+
+        return authenticators(self._sasl)
 
     def _checks(self) -> "Checks | None":
         tables = [self._maps[name] for name in _CHECKS]

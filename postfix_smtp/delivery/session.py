@@ -19,7 +19,7 @@ from postfix_smtp.smtp.context import Context, StartTls, TlsInfo
 from postfix_smtp.smtp.engine import Engine
 from postfix_smtp.smtp.envelope import Envelope
 from postfix_smtp.smtp.failure import BodyError, ErrorClass, Failure, LocalDataError
-from postfix_smtp.smtp.mechanism import Mechanism
+from postfix_smtp.smtp.mechanism import Mechanism, SaslError
 from postfix_smtp.smtp.peer import Peer
 from postfix_smtp.smtp.reply import Reply
 from postfix_smtp.smtp.settings import SmtpSettings
@@ -59,8 +59,12 @@ class Authenticator(Protocol):
     async def choose(self, mechanisms: str, tls: TlsInfo | None) -> Mechanism | Failure:
         """The mechanism to use; a Failure if none is suitable or the failure cache knows better."""
 
-    async def refused(self, reply: Reply) -> None:
-        """The server's final reply to the exchange was a refusal."""
+    async def refused(self, reply: Reply) -> Mechanism | str | None:
+        """The server's final reply to the exchange was a refusal.
+
+        Returns:
+            A mechanism to try once more, or an explanation to add to the reason.
+        """
 
 
 class Listener(Protocol):
@@ -270,7 +274,7 @@ class Session:
                     continue
                 try:
                     answer = await self._perform(action, body)
-                except (ConnectionLost, TimedOut, TableError, BodyError, LocalDataError) as problem:
+                except (ConnectionLost, TimedOut, TableError, BodyError, LocalDataError, SaslError) as problem:
                     error = problem
             await self._finish()
         except BaseException:
@@ -357,8 +361,11 @@ class Session:
             case actions.ChooseMechanism(mechanisms):
                 return await authenticator.choose(mechanisms, self.tls)
             case actions.AuthenticationRefused(reply):
-                await authenticator.refused(reply)
-                return None
+                return await authenticator.refused(reply)
+            case actions.Respond(mechanism, None):
+                return await asyncio.to_thread(mechanism.initial)
+            case actions.Respond(mechanism, bytes() as challenge):
+                return await asyncio.to_thread(mechanism.step, challenge)
         raise AssertionError(action)
 
     async def _finish(self) -> None:

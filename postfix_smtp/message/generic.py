@@ -2,30 +2,18 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from postfix_smtp import log
 from postfix_smtp.config.access import Parameters
 from postfix_smtp.errors import FatalError, TableError
+from postfix_smtp.message.address_search import AddressParts, AddressSearch, LocalDomains
 from postfix_smtp.message.addresses import Kind, parse
 from postfix_smtp.smtp.quoting import quote_822, unquote_822
 from postfix_smtp.text import to_octets, to_text
 
 if TYPE_CHECKING:
     from postfix_smtp.tables.maps import Maps
-
-
-class LocalDomains(Protocol):
-    """The domains this system is the final destination of."""
-
-    def is_local(self, domain: str) -> bool | Awaitable[bool]:
-        """Whether `domain` (no trailing dot) matches ``mydestination`` or is an address literal of this system.
-
-        May be answered later, if a table has to be waited for.
-
-        Raises:
-            TableError: a table does not answer.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +38,20 @@ class GenericSettings:
     def from_parameters(cls, parameters: Parameters) -> "GenericSettings":
         """Read the parameters that all of Postfix shares."""
         propagate = parameters.text("propagate_unmatched_extensions").replace(",", " ").split()
-        double_bounce = parameters.text("double_bounce_sender").lower()
         return cls(
-            origin=parameters.text("myorigin"),
-            delimiters=parameters.text("recipient_delimiter"),
-            unsplit=frozenset({"postmaster", "mailer-daemon", double_bounce}),
-            owner_special=parameters.flag("owner_request_special"),
-            propagate="generic" in (name.lower() for name in propagate),
+            *AddressParts.from_parameters(parameters), propagate="generic" in (name.lower() for name in propagate)
         )
+
+    @property
+    def parts(self) -> AddressParts:
+        """What the search needs."""
+        return AddressParts(self.origin, self.delimiters, self.unsplit, self.owner_special)
 
 
 class GenericMapper:
     """Maps envelope and header addresses; one for the whole process."""
 
-    __slots__ = ("_domains", "_maps", "_rewrite", "_settings")
+    __slots__ = ("_maps", "_rewrite", "_search", "_settings")
 
     def __init__(
         self,
@@ -79,7 +67,7 @@ class GenericMapper:
         """
         self._settings = settings
         self._maps = maps
-        self._domains = domains
+        self._search = AddressSearch(settings.parts, maps, domains)
         self._rewrite = rewrite
 
     async def map_internal(self, address: str) -> str:
@@ -96,7 +84,7 @@ class GenericMapper:
     async def find(self, address: str) -> str | None:
         """As :meth:`map_internal`; None if no table knows the address. The empty address of a header has a key, too."""
         try:
-            found = await self._search(address)
+            found = await self._search.find(address)
         except TableError:
             raise self._problem(address) from None
         if found is None:
@@ -120,63 +108,5 @@ class GenericMapper:
             result = result[:at] + extension + result[at:]
         return result
 
-    async def _search(self, address: str) -> tuple[str, str] | None:
-        """Look an address up in all its forms; the value, and the extension that took no part in the match."""
-        value = await self._look_up(quote_822(address) or '""')
-        if value is not None:
-            return value, ""
-        local, at, domain = address.rpartition("@")
-        if not at:
-            local, domain = address, ""
-        extension = self._extension(local)
-        base = local.removesuffix(extension)
-        if extension and (value := await self._look_up(quote_822(base + at + domain), partial=True)) is not None:
-            return value, extension
-        if not at:
-            return None
-        if await self._is_local(domain):
-            if (value := await self._look_up(_quote_local(local), partial=True)) is not None:
-                return value, ""
-            if extension and (value := await self._look_up(_quote_local(base), partial=True)) is not None:
-                return value, extension
-        if (value := await self._look_up(f"@{domain}", partial=True)) is not None:
-            return value, ""
-        return None
-
-    async def _look_up(self, key: str, partial: bool = False) -> str | None:
-        maps = self._maps
-        found = maps.find(key, partial=partial) if maps.local else await maps.alookup(key, partial=partial)
-        return found[0] if found else None
-
-    def _extension(self, local: str) -> str:
-        """The extension of a local part with its delimiter, or nothing."""
-        settings = self._settings
-        if not settings.delimiters:
-            return ""
-        folded = local.lower()
-        if folded in settings.unsplit:
-            return ""
-        if (
-            settings.owner_special
-            and "-" in settings.delimiters
-            and (folded.startswith("owner-") or (folded.endswith("-request") and len(folded) > len("-request")))
-        ):
-            return ""
-        for index, character in enumerate(local):
-            if character in settings.delimiters:
-                return local[index:] if index else ""
-        return ""
-
-    async def _is_local(self, domain: str) -> bool:
-        if domain.lower() == self._settings.origin.lower():
-            return True
-        answer = self._domains.is_local(domain.removesuffix("."))
-        return answer if isinstance(answer, bool) else await answer
-
     def _problem(self, address: str) -> FatalError:
         return FatalError(f"{self._maps.title} map lookup problem for {address}")
-
-
-def _quote_local(local: str) -> str:
-    """A local part as a key: an ``@`` in it is no domain."""
-    return quote_822(local + "@")[:-1]

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Any, TypeAlias, TypeVar
 
 from postfix_smtp.smtp.failure import Failure
+from postfix_smtp.smtp.mechanism import Mechanism
 from postfix_smtp.smtp.reply import Reply
 
 
@@ -65,8 +66,23 @@ class ChooseMechanism:
 
 
 @dataclass(frozen=True, slots=True)
+class Respond:
+    """Call the mechanism's ``step`` where it may take its time; answer: what it returns. SaslError is thrown in.
+
+    Attributes:
+        challenge: None: ``initial``.
+    """
+
+    mechanism: Mechanism
+    challenge: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class AuthenticationRefused:
-    """Note for the authentication failure cache: the server's final reply."""
+    """The server's final reply, for the authentication failure cache.
+
+    Answer: None; or a Mechanism to try once more; or a text that explains the refusal.
+    """
 
     reply: Reply
 
@@ -135,6 +151,7 @@ Action: TypeAlias = (
     | LookUp
     | FilterMechanisms
     | ChooseMechanism
+    | Respond
     | AuthenticationRefused
     | SendBody
     | Pause

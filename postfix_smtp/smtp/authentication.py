@@ -5,7 +5,7 @@ import binascii
 
 from postfix_smtp.dsn import Dsn
 from postfix_smtp.smtp import features
-from postfix_smtp.smtp.actions import AuthenticationRefused, ChooseMechanism, Flow, Need
+from postfix_smtp.smtp.actions import AuthenticationRefused, ChooseMechanism, Flow, Need, Respond
 from postfix_smtp.smtp.conversation import Conversation
 from postfix_smtp.smtp.failure import Failure, local_failure
 from postfix_smtp.smtp.mechanism import Mechanism, SaslError
@@ -14,6 +14,8 @@ from postfix_smtp.smtp.reply import Reply
 #: RFC 4954 §3: an AUTH command is a command line, 512 octets with its end.
 COMMAND_LENGTH = 512
 MAX_ROUNDS = 100
+#: Stands in the log for what must not be there.
+HIDDEN = "[hidden]"
 _DELIMITERS = " -\t"
 
 
@@ -38,7 +40,7 @@ def authenticate(talk: Conversation, mechanisms: str) -> Flow[Failure | None]:
     if isinstance(mechanism, Failure):
         return mechanism
     try:
-        return (yield from _exchange(talk, mechanism))
+        return (yield from _authenticate_with(talk, mechanism))
     except SaslError as error:
         return cannot_authenticate(talk.peer.host, error.reason)
 
@@ -54,11 +56,27 @@ def cannot_authenticate(host: str, reason: str) -> Failure:
     return Failure(Dsn("4.7.0", text, "x-sasl", reason), throttle=True)
 
 
-def _exchange(talk: Conversation, mechanism: Mechanism) -> Flow[Failure | None]:
+def _authenticate_with(talk: Conversation, mechanism: Mechanism) -> Flow[Failure | None]:
+    """The exchange, and a second one if the first was refused and there is reason to try again."""
+    result = yield from _exchange(talk, mechanism)
+    if not isinstance(result, Reply):
+        return result
+    answer: Mechanism | str | None = yield AuthenticationRefused(result)
+    if answer is None or isinstance(answer, str):
+        return _refused(talk, result, answer)
+    result = yield from _exchange(talk, answer)
+    if not isinstance(result, Reply):
+        return result
+    answer = yield AuthenticationRefused(result)
+    return _refused(talk, result, answer if isinstance(answer, str) else None)
+
+
+def _exchange(talk: Conversation, mechanism: Mechanism) -> Flow[Failure | Reply | None]:
+    """One AUTH command and what follows; the server's reply if it refuses."""
     name = mechanism.name
-    first = base64.b64encode(mechanism.initial()).decode("ascii")
+    first = _encoded((yield from _respond(mechanism, None)))
     if first and len(name) + len(first) + 8 <= COMMAND_LENGTH:
-        talk.command(f"AUTH {name} {first}")
+        talk.command(f"AUTH {name} {first}", shown=f"AUTH {name} {HIDDEN}")
         first = ""
     else:
         talk.command(f"AUTH {name}")
@@ -68,8 +86,7 @@ def _exchange(talk: Conversation, mechanism: Mechanism) -> Flow[Failure | None]:
         if reply.kind == 2:
             return None
         if reply.kind != 3:
-            yield AuthenticationRefused(reply)
-            return _refused(talk, reply)
+            return reply
         rounds += 1
         if rounds > MAX_ROUNDS:
             return local_failure(
@@ -79,14 +96,26 @@ def _exchange(talk: Conversation, mechanism: Mechanism) -> Flow[Failure | None]:
             )
         challenge = _challenge(reply)
         if not first:
-            talk.command(base64.b64encode(mechanism.step(_decoded(challenge))).decode("ascii"))
+            response = _encoded((yield from _respond(mechanism, _decoded(challenge))))
+            talk.command(response, shown=HIDDEN if response else None)
         elif challenge:
             # Postfix shows its own response here, which holds the password.
             text = f"SASL authentication failed; non-empty initial {name} challenge from server {talk.peer.host}: "
             return Failure(Dsn("4.7.0", text, "x-sasl", "protocol error"), throttle=True)
         else:
-            talk.command(first)
+            talk.command(first, shown=HIDDEN)
             first = ""
+
+
+def _respond(mechanism: Mechanism, challenge: bytes | None) -> Flow[bytes]:
+    if mechanism.waits(challenge):
+        response: bytes = yield Respond(mechanism, challenge)
+        return response
+    return mechanism.initial() if challenge is None else mechanism.step(challenge)
+
+
+def _encoded(message: bytes) -> str:
+    return base64.b64encode(message).decode("ascii")
 
 
 def _challenge(reply: Reply) -> str:
@@ -102,11 +131,13 @@ def _decoded(challenge: str) -> bytes:
         raise SaslError("bad protocol / cancel") from error
 
 
-def _refused(talk: Conversation, reply: Reply) -> Failure:
+def _refused(talk: Conversation, reply: Reply, explanation: str | None) -> Failure:
     """The server said no. Unlike elsewhere its lines stay apart."""
     settings = talk.settings
     status = reply.status
     if settings.auth_soft_bounce and reply.kind == 5:
         status = "4" + status[1:]
     text = f"SASL authentication failed; server {talk.peer.host} said: {reply.text}"
+    if explanation:
+        text = f"{text} ({explanation})"
     return Failure(Dsn(status, text, settings.program, reply.text, "dns", talk.peer.name), throttle=True)

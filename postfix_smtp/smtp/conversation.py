@@ -124,10 +124,14 @@ class Conversation:
 
     # Commands and replies
 
-    def command(self, line: str) -> None:
-        """Queue a command."""
+    def command(self, line: str, *, shown: str | None = None) -> None:
+        """Queue a command.
+
+        Args:
+            shown: what the log shows of it, if it holds a secret.
+        """
         if log.verbose():
-            log.info(f"> {self.peer.endpoint}: {line}")
+            log.info(f"> {self.peer.endpoint}: {line if shown is None else shown}")
         if self.settings.keep_transcript:
             self.transcript.append(f"Out: {line}")
         self._output += to_octets(line)

@@ -35,3 +35,6 @@ class Mechanism(Protocol):
         Raises:
             SaslError: the challenge is wrong, or one too many.
         """
+
+    def waits(self, challenge: bytes | None) -> bool:
+        """Whether :meth:`step` (None: :meth:`initial`) computes or waits so long that others must not wait for it."""
