@@ -198,7 +198,9 @@ class HostFinder:
     async def _native_addresses(self, host: str, trouble: _Trouble) -> list[Address]:
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(names.to_ascii(host) or host, None, type=socket.SOCK_STREAM)
+            found = await loop.getaddrinfo(
+                names.to_ascii(host) or host, None, family=self._native_family, type=socket.SOCK_STREAM
+            )
         except socket.gaierror as error:
             trouble.add(_native_status(error.errno), f"unable to look up host {host}: {error.strerror}")
             return []
@@ -214,6 +216,12 @@ class HostFinder:
         if not addresses:
             trouble.add(("5.4.4", "4.4.4"), f"{host}: host not found")
         return addresses
+
+    @property
+    def _native_family(self) -> socket.AddressFamily:
+        """The only enabled family, or any."""
+        enabled = [family for family, rtype in _FAMILY_TYPES.items() if rtype in self._settings.families]
+        return enabled[0] if len(enabled) == 1 else socket.AF_UNSPEC
 
     def _loops(self, destination: Destination) -> bool:
         return self._settings.program == "smtp" and destination.port == LOOP_PORT
