@@ -46,10 +46,14 @@ class Table(ABC):
         local: a look-up neither waits for another process nor for the network, so it may be made on the event loop;
             others are made in a thread (:meth:`postfix_smtp.tables.maps.Maps.alookup`) and must be safe there.
         pattern: keys are matched by patterns: partial keys of an address are not tried, keys are not folded.
+        folds: folds keys itself where it was asked to, so nobody must do so before.
+        checks_utf8: checks keys and values itself.
     """
 
     local: bool = True
     pattern: bool = False
+    folds: bool = False
+    checks_utf8: bool = False
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -60,7 +60,7 @@ def _members(kind: str, name: str, flags: TableFlags, opener: Opener) -> list[Ta
     specs = split_tables(inside) if inside is not None else []
     if not specs or any(":" not in spec for spec in specs):
         raise OpenError(f'bad syntax: "{kind}:{name}"; need "{kind}:{{type:name...}}"')
-    return [opener.open(spec, flags) for spec in specs]
+    return [opener.open_member(spec, flags) for spec in specs]
 
 
 def _opens(kind: str, make: Callable[[str, Sequence[Table]], Table]) -> Callable[[str, TableFlags, Opener], Table]:
@@ -76,4 +76,4 @@ open_pipemap = _opens("pipemap", PipeTable)
 
 def open_debug(name: str, flags: TableFlags, opener: Opener) -> Table:
     """``debug:type:name``."""
-    return DebugTable(f"debug:{name}", [opener.open(name, flags)])
+    return DebugTable(f"debug:{name}", [opener.open_member(name, flags)])

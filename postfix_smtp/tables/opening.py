@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from postfix_smtp import log
 from postfix_smtp.config.access import Parameters
@@ -12,6 +13,7 @@ from postfix_smtp.tables.base import OpenError, Table, TableFlags
 from postfix_smtp.tables.layers import FoldingTable, UnavailableTable, Utf8Table
 from postfix_smtp.tables.maps import Maps
 
+T = TypeVar("T")
 #: Opens one type: the part of ``type:name`` behind the colon, the flags, and whoever opens members of it.
 TypeOpener = Callable[[str, TableFlags, "Opener"], Table]
 
@@ -45,6 +47,8 @@ _TYPES = {
     "pgsql": ("pgsql", "open_pgsql"),
     "ldap": ("ldap", "open_ldap"),
 }
+#: Since then every table is registered in the same form.
+_ALIKE = (3, 11)
 _SINCE = {"debug": (3, 11)}
 
 
@@ -83,8 +87,9 @@ class Opener:
     def __init__(self, settings: TableSettings, parameters: Parameters | None = None) -> None:
         self.settings = settings
         self.parameters = parameters
-        self._open: dict[tuple[str, TableFlags], Table] = {}
+        self._open: dict[tuple[str, TableFlags | None], Table] = {}
         self._watched: list[tuple[str, Table]] = []
+        self._shared: dict[str, Any] = {}
 
     def open(self, spec: str, flags: TableFlags, *, watch: bool = True) -> Table:
         """Open ``type:name``; a table that cannot be opened becomes one that fails at every look-up.
@@ -98,8 +103,25 @@ class Opener:
         key = (spec, flags)
         table = self._open.get(key)
         if table is None:
-            table = self._open[key] = self._open_layered(spec, flags, watch)
+            table = self._open[key] = self._open_layered(spec, flags, _registered(spec, flags) if watch else None)
         return table
+
+    def open_member(self, spec: str, flags: TableFlags) -> Table:
+        """Open a table for one that is made of tables; until 3.10 Postfix registers it without its flags."""
+        key = (spec, None if self.settings.version < _ALIKE else flags)
+        table = self._open.get(key)
+        if table is None:
+            table = self._open[key] = self._open_layered(
+                spec, flags, spec if key[1] is None else _registered(spec, flags)
+            )
+        return table
+
+    def shared(self, key: str, make: Callable[[], T]) -> T:
+        """What several tables use together, such as a connection; made for the first of them."""
+        if key not in self._shared:
+            self._shared[key] = make()
+        shared: T = self._shared[key]
+        return shared
 
     def open_maps(self, title: str, value: str, flags: TableFlags) -> Maps | None:
         """Open a list of tables; None if the list is empty."""
@@ -122,13 +144,14 @@ class Opener:
         self._open.clear()
         self._watched.clear()
 
-    def _open_layered(self, spec: str, flags: TableFlags, watch: bool) -> Table:
+    def _open_layered(self, spec: str, flags: TableFlags, registered: str | None) -> Table:
         inner = self._open_one(spec, flags)
-        if watch and not isinstance(inner, UnavailableTable):
-            self._watched.append((f"{spec}(0,{flags.spelled()})", inner))
+        if registered is not None and type(inner).changed is not Table.changed:
+            self._watched.append((registered, inner))
+        folding = bool(flags & TableFlags.FOLD_FIX) and not inner.folds
         if flags & TableFlags.UTF8_REQUEST and self.settings.utf8:
-            return Utf8Table(inner, folding=bool(flags & TableFlags.FOLD_FIX))
-        if flags & TableFlags.FOLD_FIX and not inner.pattern:
+            return inner if inner.checks_utf8 else Utf8Table(inner, folding=folding)
+        if folding and not inner.pattern:
             return FoldingTable(inner)
         return inner
 
@@ -150,3 +173,8 @@ class Opener:
         module, function = _TYPES[kind]
         opener: TypeOpener = getattr(importlib.import_module(f"{_ROOM}.{module}"), function)
         return opener
+
+
+def _registered(spec: str, flags: TableFlags) -> str:
+    """Name of a table with its open mode (read-only) and flags."""
+    return f"{spec}(0,{flags.spelled()})"
