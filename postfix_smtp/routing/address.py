@@ -16,6 +16,7 @@ class Address:
         port: TCP port.
         from_mx: the host comes from an MX or SRV answer.
         mx_secure: that answer was validated.
+        mx_owner: owner name of the MX records that named the host, empty if none did.
         secure: the address record was validated.
         query: the host name that was asked for; equal to `owner` unless there was an alias.
         owner: owner name of the address record; empty for a numeric destination and native look-ups.
@@ -27,6 +28,7 @@ class Address:
     port: int
     from_mx: bool = False
     mx_secure: bool = False
+    mx_owner: str = ""
     secure: bool = False
     query: str = ""
     owner: str = ""

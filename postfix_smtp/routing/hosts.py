@@ -92,7 +92,7 @@ class HostFinder:
     async def _hosts_of_mx(self, destination: Destination, name: str, answer: Answer) -> Resolution:
         records = sorted(answer.records, key=lambda record: record.preference)
         targets = [(record.data, record.preference, destination.port) for record in records]
-        addresses, trouble = await self._addresses_of(targets, answer.secure)
+        addresses, trouble = await self._addresses_of(targets, answer.secure, records[0].owner)
         if not addresses:
             log.warning(f"no MX host for {name} has a valid address record")
             failure = trouble.dsn
@@ -141,7 +141,9 @@ class HostFinder:
             return await self._find_mx(destination, destination.host)
         return await self._find_host(destination, destination.host)
 
-    async def _addresses_of(self, targets: list[tuple[str, int, int]], secure: bool) -> tuple[list[Address], _Trouble]:
+    async def _addresses_of(
+        self, targets: list[tuple[str, int, int]], secure: bool, mx_owner: str = ""
+    ) -> tuple[list[Address], _Trouble]:
         """Addresses of MX or SRV hosts, in their order; trouble of single hosts counts only if there are none."""
         settings = self._settings
         validate = (settings.dnssec and secure) or settings.validate_insecure_mx
@@ -153,7 +155,8 @@ class HostFinder:
         for host, preference, port in targets:
             found = await self._addresses(host, validate, trouble)
             addresses += [
-                replace(address, preference=preference, port=port, from_mx=True, mx_secure=secure) for address in found
+                replace(address, preference=preference, port=port, from_mx=True, mx_secure=secure, mx_owner=mx_owner)
+                for address in found
             ]
         return addresses, trouble
 
