@@ -2,9 +2,11 @@
 
 import asyncio
 import traceback
+from collections.abc import Callable
 from typing import Final
 
 from postfix_smtp import log
+from postfix_smtp.daemon.logging import die, die_panicking
 from postfix_smtp.daemon.program import Program
 from postfix_smtp.errors import FatalError, PanicError
 from postfix_smtp.ipc.channel import Channel
@@ -13,8 +15,12 @@ from postfix_smtp.ipc.delivery import FAILED, DeliveryConnection, RequestError
 TOO_LATE: Final = "watchdog timeout"
 
 
-async def serve(program: Program, channel: Channel, options_name: str) -> bool:
+async def serve(program: Program, channel: Channel, options_name: str, may_die: Callable[[], bool]) -> bool:
     """Serve one request and close the connection.
+
+    Args:
+        may_die: whether an error that is fatal to the request may end the process, as it ends the stock program:
+            after a second, during which the queue manager waits.
 
     Returns:
         A request was delivered and answered in the regular way.
@@ -39,8 +45,12 @@ async def serve(program: Program, channel: Channel, options_name: str) -> bool:
         log.info(f"{channel.name}: {failure.strerror}")
         return False
     except FatalError as failure:
+        if may_die():
+            die(str(failure))
         log.fatal(str(failure))
     except PanicError as failure:
+        if may_die():
+            die_panicking(str(failure))
         log.panic(str(failure))
     except asyncio.CancelledError:
         log.fatal(TOO_LATE)

@@ -19,6 +19,7 @@ from typing import Final
 from postfix_smtp import log
 from postfix_smtp.daemon.client import serve
 from postfix_smtp.daemon.listener import Listener
+from postfix_smtp.daemon.load import LoadMeter
 from postfix_smtp.daemon.program import Program
 from postfix_smtp.daemon.status import Status, StatusChannel
 from postfix_smtp.daemon.threads import CountingExecutor
@@ -79,6 +80,7 @@ class Server:
         self._counted = False  # master(8) has seen this process serve
         self._connected = True  # to master(8)
         self._splitting = False  # it has closed the channel, but believes that this process accepts clients
+        self._load = LoadMeter()
         self._idle_timer: asyncio.TimerHandle | None = None
         self._executor = CountingExecutor()
         self._loop: asyncio.AbstractEventLoop
@@ -138,6 +140,9 @@ class Server:
         if self._leaving or self._in_progress >= self._settings.capacity:
             self._tell(Status.TAKEN)
             self._accept_clients(False)
+        elif self._load.is_saturated():
+            # Another process may help, on another core; this one goes on accepting as well
+            self._tell(Status.TAKEN)
         task = self._loop.create_task(self._serve(listener, connected))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -150,7 +155,7 @@ class Server:
             client = await listener.client(connected)
             if client is not None:
                 channel = Channel(client, self._name, self._settings.ipc_timeout)
-                served = await serve(self._program, channel, self._settings.options_name)
+                served = await serve(self._program, channel, self._settings.options_name, self._may_die)
         finally:
             self._client_done(served)
 
@@ -165,6 +170,10 @@ class Server:
                 self._accept_clients(True)
             else:
                 self._leave()
+        elif self._taken and not self._leaving and not self._splitting:
+            # Still accepting: TAKEN means that the loop was saturated
+            if (self._in_progress == 0 or not self._load.is_saturated()) and not self._tell(Status.AVAIL):
+                self._leave()
         elif served and not self._counted and not self._taken:
             # Without a TAKEN and an AVAIL master(8) would think that this process never served anybody, and hold up
             # the service when it crashes (process chapter 9.2)
@@ -176,6 +185,17 @@ class Server:
                 self._finish()
             else:
                 self._restart_idle_timer()
+
+    def _may_die(self) -> bool:
+        """Whether an error that is fatal to a request may end the process, as it ends the stock program.
+
+        Only if the process holds no other delivery. master(8) is told that nobody accepts here any more.
+        """
+        if self._in_progress != 1:
+            return False
+        self._accept_clients(False)
+        self._tell(Status.TAKEN)
+        return True
 
     def _restart_idle_timer(self) -> None:
         self._idle_timer = self._loop.call_later(self._settings.max_idle, self._idle)
@@ -269,7 +289,7 @@ async def serve_once(program: Program, settings: ServerSettings) -> None:
     for pump in pumps:
         pump.start()
     channel = Channel(ours, f"{settings.service} socket", settings.ipc_timeout)
-    await serve(program, channel, settings.options_name)
+    await serve(program, channel, settings.options_name, lambda: True)
     pumps[1].join()
     await program.stop()
 

@@ -219,6 +219,19 @@ def test_fatal_error_of_a_request_is_its_own(world: World, trouble: str, line: s
     assert [child.status for child in master.children] == [None]
 
 
+@pytest.mark.parametrize(("trouble", "status"), [("fatal", 1 << 8), ("panic", signal.SIGABRT)])
+def test_fatal_error_of_the_only_request_ends_the_process_as_it_ends_the_stock_program(
+    world: World, trouble: str, status: int
+) -> None:
+    master = world.start()
+    assert world.deliver(ok()).reply == DONE
+    world.wait(lambda: master.children[0].uses == 1)
+    assert world.deliver(told(trouble)).reply is None
+    world.wait(lambda: not master.running)
+    assert (master.children[0].status or 0) & ~0x80 == status
+    assert not master.throttled
+
+
 def test_defect_defers_and_is_logged_line_by_line(world: World) -> None:
     world.start()
     assert world.deliver(told("defect")).reply == DeliveryReply(False)
@@ -342,7 +355,7 @@ def test_nothing_is_imported_after_the_jail() -> None:
     ) as world:
         os.chmod(world.directory, 0o755)
         master = world.start(ServiceLine(chroot=True, unprivileged=True))
-        for nexthop in ("ok", "thread", "defer", "fatal", "defect"):
+        for nexthop in ("ok", "thread", "defer", "defect"):
             world.deliver(told(nexthop))
         assert [text for text in world.log.texts if "import of" in text] == []
         world.deliver(told("import"))
