@@ -1,6 +1,6 @@
 """Authentication to one server for one message; implements :class:`postfix_smtp.delivery.session.Authenticator`."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from postfix_smtp import log
 from postfix_smtp.dsn import Dsn
@@ -132,7 +132,8 @@ class ServerAuthenticator:
         kinds = sasl.kinds if binding is None else choice.SCRAM_PLUS + sasl.kinds
         kind = choice.choose(kinds, mechanisms, wanted)
         if kind is None:
-            log.warning("SASL authentication failure: No worthy mechs found")
+            if not choice.only_bound(mechanisms):
+                log.warning("SASL authentication failure: No worthy mechs found")
             return cannot_authenticate(peer.host, NO_MECHANISM)
         settings = sasl.settings
         identity = Identity(
@@ -158,7 +159,7 @@ class ServerAuthenticator:
         kinds = self._sasl.settings.bindings
         if tls is None or not kinds or "-PLUS" not in mechanisms.upper() or not hasattr(tls, "channel_binding"):
             return None
-        session: Bindable = tls
+        session = cast(Bindable, tls)
         for kind in kinds:
             data = session.channel_binding(kind)
             if data is not None:

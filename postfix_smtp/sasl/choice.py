@@ -107,3 +107,8 @@ def choose(kinds: tuple[Kind, ...], offered: str, wanted: Property, *, bearer: b
         if kind.name in names and kind.properties & wanted == wanted and (bearer or not kind.bearer):
             return kind
     return None
+
+
+def only_bound(offered: str) -> bool:
+    """Whether all that is offered are mechanisms with channel binding."""
+    return all(name.upper().endswith("-PLUS") for name in _NAME.findall(offered))

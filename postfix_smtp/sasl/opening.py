@@ -14,6 +14,7 @@ from postfix_smtp.sasl.passwords import Passwords
 from postfix_smtp.sasl.settings import SaslSettings
 from postfix_smtp.smtp.peer import Peer
 from postfix_smtp.tables.base import TableFlags
+from postfix_smtp.tables.maps import Maps
 
 if TYPE_CHECKING:
     from postfix_smtp.tables.match_list import MatchList
@@ -33,12 +34,12 @@ def open_sasl(p: Parameters, opener: "Opener", domains: Callable[[], LocalDomain
         FatalError: something is not as it must be.
     """
     settings = SaslSettings.from_parameters(p)
-    maps = opener.open_maps(p.spelling("smtp_sasl_password_maps"), settings.passwords, _FLAGS)
-    assert maps is not None
+    title = p.spelling("smtp_sasl_password_maps")
+    maps = opener.open_maps(title, settings.passwords, _FLAGS) or Maps(title, [])
     senders = None
     if settings.sender_dependent:
         senders = AddressSearch(AddressParts.from_parameters(p), maps, domains(), unquoted_too=True)
-    wanted = _open_filter(p, settings, opener)
+    wanted = _open_filter(settings, opener)
     return Sasl(
         settings,
         Passwords(maps, settings.delimiter, senders),
@@ -57,7 +58,7 @@ def authenticators(sasl: Sasl) -> Callable[[DeliveryRequest, str, Peer], ServerA
     return authenticator
 
 
-def _open_filter(p: Parameters, settings: SaslSettings, opener: "Opener") -> "MatchList | None":
+def _open_filter(settings: SaslSettings, opener: "Opener") -> "MatchList | None":
     if not settings.mechanism_filter.strip():
         return None
     from postfix_smtp.tables.match_list import MatchList, Style
@@ -90,6 +91,7 @@ def _ntlm() -> Kind | None:
     """NTLM, if its extra package is installed."""
     if importlib.util.find_spec("spnego") is None:
         return None
-    from postfix_smtp.sasl.ntlm import KIND
+    from postfix_smtp.sasl.ntlm import KIND, load
 
+    load()
     return KIND

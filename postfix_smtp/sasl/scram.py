@@ -7,7 +7,9 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import secrets
+from typing import NamedTuple
 
 from postfix_smtp.sasl.exchange import (
     AUTHENTICATION_FAILURE,
@@ -16,14 +18,25 @@ from postfix_smtp.sasl.exchange import (
     Identity,
     failure,
 )
-from postfix_smtp.smtp.mechanism import SaslError
 
 _NONCE_OCTETS = 24
-#: Above this a hostile server could keep a processor busy for many seconds.
-MAX_ITERATIONS = 10_000_000
+#: The library's limit.
+MAX_ITERATIONS = 65536
 #: About 5 ms of work: more is done in a thread.
 _QUICK_ITERATIONS = 10_000
+_COUNT = re.compile(rb"[ \t]*([-+]?)([0-9]+)")
+_COUNT_DIGITS = 9
+_ITERATIONS = re.compile(rb",i=([0-9]{1,9})")
 _CACHE_SIZE = 200
+
+
+class _ServerFirst(NamedTuple):
+    """server-first-message."""
+
+    text: bytes
+    nonce: bytes
+    salt: bytes
+    iterations: int
 
 
 class SaltedPasswords:
@@ -31,10 +44,6 @@ class SaltedPasswords:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, bytes, bytes, int], bytes] = {}
-
-    def knows(self, key: tuple[str, bytes, bytes, int]) -> bool:
-        """No work is left."""
-        return key in self._known
 
     def get(self, key: tuple[str, bytes, bytes, int]) -> bytes:
         """Hi() of RFC 5802 §2.2.
@@ -62,6 +71,7 @@ class Scram(Exchange):
     def __init__(self, name: str, identity: Identity, cache: SaltedPasswords | None = None) -> None:
         super().__init__(name, identity)
         self._hash = name.removeprefix("SCRAM-").removesuffix("-PLUS").replace("-", "").lower()
+        self._title = name.removesuffix("-PLUS")
         self._cache = SaltedPasswords() if cache is None else cache
         flag = b"n"
         self._binding = b""
@@ -83,11 +93,8 @@ class Scram(Exchange):
         """A high iteration count, not met before."""
         if challenge is None or self._server_signature:
             return False
-        try:
-            _, salt, iterations = self._server_first(challenge)
-        except SaslError:
-            return False
-        return iterations > _QUICK_ITERATIONS and not self._cache.knows(self._key(salt, iterations))
+        found = _ITERATIONS.search(challenge)
+        return found is not None and int(found[1]) > _QUICK_ITERATIONS
 
     def answer(self, challenge: bytes) -> bytes:
         """client-final-message, then nothing but the check of what the server knows."""
@@ -95,13 +102,9 @@ class Scram(Exchange):
             self._verify(challenge)
             self.finished = True
             return b""
-        nonce, salt, iterations = self._server_first(challenge)
-        if not nonce.startswith(self._nonce):
-            raise failure(
-                "The nonce received from the server doesn't start from the nonce sent by the client", BAD_PROTOCOL
-            )
-        salted = self._cache.get(self._key(salt, iterations))
-        final = b"c=" + base64.b64encode(self._header + self._binding) + b",r=" + nonce
+        server = self._server_first(challenge)
+        salted = self._cache.get((self._hash, self._identity.password_octets, server.salt, server.iterations))
+        final = b"c=" + base64.b64encode(self._header + self._binding) + b",r=" + server.nonce
         message = b",".join((self._first, challenge, final))
         client_key = self._keyed(salted, b"Client Key")
         signature = self._keyed(hashlib.new(self._hash, client_key).digest(), message)
@@ -109,27 +112,56 @@ class Scram(Exchange):
         self._server_signature = self._keyed(self._keyed(salted, b"Server Key"), message)
         return final + b",p=" + base64.b64encode(proof)
 
-    def _key(self, salt: bytes, iterations: int) -> tuple[str, bytes, bytes, int]:
-        return (self._hash, self._identity.password_octets, salt, iterations)
-
     def _keyed(self, key: bytes, text: bytes) -> bytes:
         return hmac.digest(key, text, self._hash)
 
-    def _server_first(self, challenge: bytes) -> tuple[bytes, bytes, int]:
-        """Nonce, salt, iteration count; extensions that need not be understood may follow."""
+    def _server_first(self, challenge: bytes) -> _ServerFirst:
+        """Take the message apart; extensions that need not be understood may follow.
+
+        The order of these checks, and of those on the result, decides which warning is logged.
+        """
         fields = challenge.split(b",")
-        if len(fields) < 3 or [field[:2] for field in fields[:3]] != [b"r=", b"s=", b"i="]:
-            raise SaslError(BAD_PROTOCOL)
-        nonce, salt_text, count = (field[2:] for field in fields[:3])
-        if not count.isdigit() or len(count) > 9 or not 0 < int(count) <= MAX_ITERATIONS:
-            raise SaslError(BAD_PROTOCOL)
-        return nonce, _decoded(salt_text), int(count)
+        if not challenge:
+            raise failure(f"{self._title} input expected", BAD_PROTOCOL)
+        if challenge[1:2] != b"=":
+            raise failure(f"Invalid {self._title} input", BAD_PROTOCOL)
+        if fields[0].startswith(b"m="):
+            raise failure(f"Unsupported mandatory extension to {self._title}", BAD_PROTOCOL)
+        if not fields[0].startswith(b"r="):
+            raise failure(f"Nonce (r=) expected in {self._title} input", BAD_PROTOCOL)
+        if len(fields) < 2 or not fields[1].startswith(b"s="):
+            raise failure(f"Salt expected after the nonce in {self._title} input", BAD_PROTOCOL)
+        if len(fields) < 3 or not fields[2].startswith(b"i="):
+            raise failure(f"iteration-count expected after the salt in {self._title} input", BAD_PROTOCOL)
+        count = _COUNT.fullmatch(fields[2], 2)
+        if count is None:
+            raise failure(f"Invalid iteration-count in {self._title} input", BAD_PROTOCOL)
+        if count[1] == b"-" or len(count[2]) > _COUNT_DIGITS or int(count[2]) > MAX_ITERATIONS:
+            raise failure("iteration-count is too big, refusing to compute", BAD_PROTOCOL)
+        nonce = fields[0][2:]
+        if not nonce.startswith(self._nonce):
+            raise failure(
+                "The nonce received from the server doesn't start from the nonce sent by the client", BAD_PROTOCOL
+            )
+        salt = _decoded(fields[1][2:])
+        if salt is None:
+            raise failure(f"Invalid base64 encoding of the salt in {self._title} input", BAD_PROTOCOL)
+        if not salt:
+            raise failure("The salt can't be empty", BAD_PROTOCOL)
+        # 0 is taken for 1: there is no less work than one round
+        return _ServerFirst(challenge, nonce, salt, max(int(count[2]), 1))
 
     def _verify(self, challenge: bytes) -> None:
         """server-final-message."""
+        if not challenge:
+            raise failure(f"Invalid {self._title} input expected", BAD_PROTOCOL)
         if not challenge.startswith(b"v="):
-            raise SaslError(BAD_PROTOCOL)
-        signature = _decoded(challenge[2:].partition(b",")[0])
+            raise failure(f"ServerSignature expected in {self._title} input", BAD_PROTOCOL)
+        signature = _decoded(challenge[2:])
+        if signature is None or len(signature) > len(self._server_signature):
+            raise failure(f"Invalid base64 encoding of the server proof in {self._title} input", BAD_PROTOCOL)
+        if len(signature) < len(self._server_signature):
+            raise failure(f"Invalid server proof (truncated) in {self._title} input", BAD_PROTOCOL)
         if not hmac.compare_digest(signature, self._server_signature):
             raise failure("ServerSignature mismatch", AUTHENTICATION_FAILURE)
 
@@ -138,8 +170,8 @@ def _escaped(name: bytes) -> bytes:
     return name.replace(b"=", b"=3D").replace(b",", b"=2C")
 
 
-def _decoded(text: bytes) -> bytes:
+def _decoded(text: bytes) -> bytes | None:
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error:
-        raise SaslError(BAD_PROTOCOL) from None
+        return None

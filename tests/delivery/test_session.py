@@ -143,16 +143,16 @@ class Hooks:
     # Authenticator
 
     async def filter_mechanisms(self, words: str) -> str:
-        return self.client._filter(words)
+        return await self.client.authenticator.filter_mechanisms(words)
 
     async def has_credentials(self, tls: object) -> bool:
-        return self.client._credentials() is not None
+        return await self.client.authenticator.has_credentials(None)
 
     async def choose(self, mechanisms: str, tls: object) -> Mechanism | Failure:
-        return self.client._choose(mechanisms)
+        return await self.client.authenticator.choose(mechanisms, None)
 
-    async def refused(self, reply: Reply) -> None:
-        pass
+    async def refused(self, reply: Reply) -> Mechanism | str | None:
+        return await self.client.authenticator.refused(reply)
 
     # TLS
 

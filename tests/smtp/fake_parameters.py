@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-PARAMETERS = Path(__file__).parents[2] / "postfix_smtp" / "config" / "parameters.tsv"
+CONFIG = Path(__file__).parents[2] / "postfix_smtp" / "config"
+TABLES = (CONFIG / "parameters.tsv", CONFIG / "own_parameters.tsv")
 
 
 def _table() -> dict[str, list[str]]:
-    rows = (line.split("\t") for line in PARAMETERS.read_text().splitlines() if line and line[0] != "#")
+    lines = (line for table in TABLES for line in table.read_text().splitlines())
+    rows = (line.split("\t") for line in lines if line and line[0] != "#")
     return {row[0]: row for row in rows}
 
 

@@ -4,6 +4,7 @@ import base64
 import re
 from typing import Any
 
+from compat.sasl_server import exchange
 from postfix_smtp.smtp.actions import TimedOut
 from postfix_smtp.text import to_octets, to_text
 
@@ -23,6 +24,8 @@ class Server:
         self.closed = False
         self.lines: list[dict[str, Any]] = []
         self.pause = 0.0
+        self._exchange: list[str] = []
+        self._said = 0
 
     def run(self) -> None:
         """Go as far as what was received allows; stops at a pause."""
@@ -63,7 +66,9 @@ class Server:
     @property
     def is_reading(self) -> bool:
         """The next step takes octets."""
-        return self._position < len(self._steps) and bool(self._steps[self._position].keys() & {"data", "expect"})
+        return self._position < len(self._steps) and bool(
+            self._steps[self._position].keys() & {"data", "expect", "sasl"}
+        )
 
     def _perform(self, step: dict[str, Any]) -> bool:
         match step:
@@ -94,11 +99,34 @@ class Server:
                 self.pause += seconds
             case {"close": _} | {"reset": _}:
                 self.closed = True
+            case {"sasl": settings}:
+                return self._sasl(settings)
             case {"accept": _} | {"eof": _} | {"starttls": _}:
                 return False
             case _:
                 raise NotImplementedError(step)
         return True
+
+    def _sasl(self, settings: dict[str, Any]) -> bool:
+        """One exchange. It is played again from its beginning whenever another line has come."""
+        while (line := self._line()) is not None:
+            self.lines.append({"line": line})
+            self._exchange.append(line)
+            lines, sent = iter(self._exchange), []
+            try:
+                exchange(settings, next(lines), sent.append, lambda lines=lines: next(lines))  # type: ignore[misc]
+            except StopIteration:
+                self._say(sent)
+            else:
+                self._say(sent)
+                self._exchange.clear()
+                self._said = 0
+                return True
+        return False
+
+    def _say(self, lines: list[str]) -> None:
+        self.sent += b"".join(to_octets(line) + b"\r\n" for line in lines[self._said :])
+        self._said = len(lines)
 
     def _line(self) -> str | None:
         end = self.received.find(b"\r\n")

@@ -4,6 +4,7 @@
 compared one by one. Tables, TLS and SASL are scripted.
 """
 
+import asyncio
 import base64
 import json
 import re
@@ -13,18 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from fake_parameters import FakeParameters
-from scripted_security import ScriptedMechanism, ScriptedTls
+from real_sasl import open_vector_sasl
+from scripted_security import ScriptedTls
 from scripted_server import Server
 
 from postfix_smtp.errors import TableError
 from postfix_smtp.ipc.request import Notify, Recipient, RequestFlags, Ret, SendOptions, Submission
+from postfix_smtp.sasl.authenticator import Sasl, ServerAuthenticator
 from postfix_smtp.smtp import actions
 from postfix_smtp.smtp.actions import ConnectionLost, Flow, Need, Source, TimedOut
-from postfix_smtp.smtp.authentication import cannot_authenticate
 from postfix_smtp.smtp.context import Context, RequireTls, TlsNeed
 from postfix_smtp.smtp.engine import Engine
 from postfix_smtp.smtp.envelope import Envelope
 from postfix_smtp.smtp.failure import Failure
+from postfix_smtp.smtp.mechanism import SaslError
 from postfix_smtp.smtp.peer import Peer
 from postfix_smtp.smtp.quoting import quote_822
 from postfix_smtp.smtp.settings import SmtpSettings
@@ -92,6 +95,9 @@ class Client:
             self.peer = Peer(listen[0], listen[0], self.port)
             self.buffer_size = TCP_BUFFER
         self.server = Server(vector["server"])
+        self.sasl: Sasl | None = None
+        if self.main_cf.get(f"{program}_sasl_auth_enable") == "yes":
+            self.sasl = open_vector_sasl(program, version, self.main_cf)
         self.now = 1_800_000_000.0
         self.engine: Engine | None = None
         self.is_first_connection = True
@@ -159,6 +165,9 @@ class Client:
         self.engine = None
 
     def _context(self, request: dict[str, Any]) -> Context:
+        if self.sasl is not None:
+            nexthop = request["nexthop"].replace("{PORT}", str(self.port))
+            self.authenticator = ServerAuthenticator(self.sasl, QUEUE_ID, request["sender"], nexthop, self.peer)
         level = self.main_cf.get(f"{self.prefix}_tls_security_level", "none")
         needs = {"none": TlsNeed.NONE, "may": TlsNeed.MAY, "encrypt": TlsNeed.ENCRYPT}
         requiretls = RequireTls.DISABLE
@@ -217,7 +226,7 @@ class Client:
             answer = error = None
             try:
                 answer = self._perform(action, body)
-            except (ConnectionLost, TimedOut, TableError) as problem:
+            except (ConnectionLost, TimedOut, TableError, SaslError) as problem:
                 error = problem
 
     def _perform(self, action: actions.Action, body: Body) -> Any:
@@ -254,11 +263,15 @@ class Client:
             case actions.AllFailed(failure):
                 self._all_failed(failure)
             case Need.CREDENTIALS:
-                return self._credentials() is not None
+                return asyncio.run(self.authenticator.has_credentials(None))
             case actions.FilterMechanisms(words):
-                return self._filter(words)
+                return asyncio.run(self.authenticator.filter_mechanisms(words))
             case actions.ChooseMechanism(words):
-                return self._choose(words)
+                return asyncio.run(self.authenticator.choose(words, None))
+            case actions.AuthenticationRefused(reply):
+                return asyncio.run(self.authenticator.refused(reply))
+            case actions.Respond(mechanism, challenge):
+                return mechanism.initial() if challenge is None else mechanism.step(challenge)
         return None
 
     def _write(self) -> None:
@@ -311,36 +324,6 @@ class Client:
         }[source]
         return _find(self.main_cf.get(name, ""), key)
 
-    def _credentials(self) -> tuple[str, str] | None:
-        table = self.main_cf[f"{self.prefix}_sasl_password_maps"]
-        sender = self.request["sender"]
-        keys = [self.peer.name, self.request["nexthop"].replace("{PORT}", str(self.port))]
-        if self.main_cf.get("smtp_sender_dependent_authentication") == "yes" and sender:
-            keys = [sender, "@" + sender.rpartition("@")[2], *keys]
-        for key in keys:
-            value = _find(table, key)
-            if value is not None:
-                user, _, password = value.partition(":")
-                return user, password
-        return None
-
-    def _filter(self, words: str) -> str:
-        patterns = self.main_cf.get(f"{self.prefix}_sasl_mechanism_filter", "").replace(",", " ").split()
-        if not patterns:
-            return words
-        return " ".join(word for word in words.split() if _listed(word, patterns))
-
-    def _choose(self, words: str) -> ScriptedMechanism | Failure:
-        options = self.main_cf.get(f"{self.prefix}_sasl_security_options", "noplaintext, noanonymous")
-        ranked = ["EXTERNAL", "CRAM-MD5"] + ([] if "noplaintext" in options else ["PLAIN", "LOGIN"])
-        for name in ranked:
-            if name in words.upper().split():
-                credentials = self._credentials()
-                assert credentials is not None
-                authzid = credentials[0] if self.main_cf.get("send_cyrus_sasl_authzid") == "yes" else ""
-                return ScriptedMechanism(name, *credentials, authzid=authzid)
-        return cannot_authenticate(self.peer.host, "no mechanism available")
-
     # Outcomes
 
     def _decide(self, index: int, status: str, word: str, text: str) -> None:
@@ -388,15 +371,6 @@ def _find(table: str, key: str) -> str | None:
         return match.expand(template)
     assert not table, table
     return None
-
-
-def _listed(word: str, patterns: list[str]) -> bool:
-    for pattern in patterns:
-        wanted = not pattern.startswith("!")
-        name = pattern.lstrip("!").lower()
-        if name == "static:all" or name == word.lower():
-            return wanted
-    return False
 
 
 def expected(vector: dict[str, Any], version: str) -> dict[str, Any]:

@@ -434,6 +434,9 @@ class TestAuthentication:
         def step(self, challenge: bytes) -> bytes:
             return b"<" + challenge + b">"
 
+        def waits(self, challenge: bytes | None) -> bool:
+            return False
+
     def shake(self, first: bytes, *says: str | Exception) -> tuple[Any, Script]:
         answers = {
             actions.FilterMechanisms("PLAIN"): "PLAIN",
