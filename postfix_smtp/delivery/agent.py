@@ -7,6 +7,7 @@
 5. Reply to the queue manager.
 """
 
+import asyncio
 import time
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from postfix_smtp.delivery.stream import Stream
 from postfix_smtp.delivery.tooling import PLAINTEXT, TlsPlan, Tooling
 from postfix_smtp.delivery.walk import Connect, Outcome, Resolve, ReuseAddress, Reused, ReuseDestination, Walk
 from postfix_smtp.dsn import Dsn
+from postfix_smtp.errors import FatalError
 from postfix_smtp.ipc.pass_on import split_transport
 from postfix_smtp.ipc.request import DeliveryReply, DeliveryRequest, RequestFlags
 from postfix_smtp.message.added import delivered_before
@@ -269,6 +271,10 @@ class _Delivery:
             reporter.is_final = final
             await self._transact(kept)
             return True
+        except FatalError:
+            # Later: if this ends the process, the server sees the end of the connection with the process
+            asyncio.get_running_loop().call_soon(session.close)
+            raise
         except BaseException:
             session.close()
             raise
@@ -344,6 +350,10 @@ class _Delivery:
                 Kept(session, destination, is_best, self._endpoint_key(destination, peer, plan.level), plan.level)
             )
             return Outcome.AGAIN if reporter.retry_plaintext else Outcome.SESSION
+        except FatalError:
+            # Later: if this ends the process, the server sees the end of the connection with the process
+            asyncio.get_running_loop().call_soon(session.close)
+            raise
         except BaseException:
             session.close()
             raise
