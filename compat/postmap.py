@@ -45,7 +45,9 @@ class Postmap:
         parameters = {"compatibility_level": "3.6", "queue_directory": str(directory), "smtputf8_enable": "yes"}
         parameters |= {"data_directory": str(directory), **(settings or {})}
         lines = [f"{name} = {value}\n" for name, value in parameters.items()]
-        (self._configuration / "main.cf").write_text("".join(lines))
+        file = self._configuration / "main.cf"
+        file.write_text("".join(lines))
+        os.utime(file, (1, 1))  # Postfix waits until a file that was just changed is older
 
     def build(self, spec: str, *options: str) -> list[str]:
         """Build an indexed file from its source; the messages."""

@@ -14,7 +14,25 @@ from postfix_smtp.tables.base import TableFlags
 from postfix_smtp.tables.opening import Opener, TableSettings
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors/config/tables.json").read_text())
-BUILT = ("static", "inline", "texthash", "cidr", "unionmap", "pipemap", "randmap", "fail", "internal", "debug", "foo", "regexp", "pcre", "hash", "lmdb", "btree", "cdb")
+BUILT = (
+    "static",
+    "inline",
+    "texthash",
+    "cidr",
+    "unionmap",
+    "pipemap",
+    "randmap",
+    "fail",
+    "internal",
+    "debug",
+    "foo",
+    "regexp",
+    "pcre",
+    "hash",
+    "lmdb",
+    "btree",
+    "cdb",
+)
 LABELS = {logging.INFO: "", logging.WARNING: "warning: ", logging.ERROR: "error: "}
 #: What postmap says of an answer; the caller says it in this program.
 POSTMAP_ONLY = re.compile(
