@@ -7,6 +7,7 @@ look at: an emulator that forgives hides a defect that the real service would no
 import contextlib
 import os
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,11 +65,25 @@ class Recorder:
         self.calls: list[Call] = []
         self.problems: list[str] = []
         self.changed: Callable[[], None] = lambda: None
+        self._arrival = threading.Condition()
 
     def add(self, call: Call) -> None:
         """Remember a request."""
-        self.calls.append(call)
+        with self._arrival:
+            self.calls.append(call)
+            self._arrival.notify_all()
         self.changed()
+
+    def wait(self, service: str, count: int, timeout: float = TIMEOUT) -> list[Call]:
+        """Wait until a service was called so many times; its calls.
+
+        Raises:
+            TimeoutError: it was not.
+        """
+        with self._arrival:
+            if not self._arrival.wait_for(lambda: len(self.of(service)) >= count, timeout):
+                raise TimeoutError(f"{service}: {len(self.of(service))} calls instead of {count}")
+        return self.of(service)
 
     def of(self, service: str) -> list[Call]:
         """The requests to one service."""

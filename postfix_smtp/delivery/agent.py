@@ -156,7 +156,10 @@ class _Delivery:
             reporter.note(plan.dsn)
             return
         if self._load:
-            kept = tools.pool.find_destination(keys.destination_key(self._keys, self._key_context, path, plan.level))
+            key = keys.destination_key(self._keys, self._key_context, path, plan.level)
+            kept = tools.pool.find_destination(key)
+            if kept is None and tools.shared_cache is not None:
+                kept = await tools.shared_cache.find_destination(key, 0)
             if kept is not None:
                 await self._use_kept(kept, kept.session.peer, final=True)
         if reporter.remaining:
@@ -231,6 +234,8 @@ class _Delivery:
     async def _reuse_destination(self, step: ReuseDestination) -> Reused | None:
         key = keys.destination_key(self._keys, self._key_context, self._nexthop, 0)
         kept = self._tools.pool.find_destination(key)
+        if kept is None and self._tools.shared_cache is not None:
+            kept = await self._tools.shared_cache.find_destination(key, step.destination.port)
         if kept is None:
             return None
         peer = kept.session.peer
@@ -247,6 +252,8 @@ class _Delivery:
             return Outcome.MISSED
         endpoint = self._endpoint_key(text, peer, plan.level)
         found = self._tools.pool.find_endpoint(endpoint)
+        if found is None and self._tools.shared_cache is not None:
+            found = await self._tools.shared_cache.find_endpoint(endpoint, peer, text, is_best=step.is_best)
         if found is None:
             return Outcome.MISSED
         kept = Kept(found.session, text, step.is_best, endpoint, plan.level)

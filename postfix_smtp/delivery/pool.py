@@ -12,6 +12,10 @@ from dataclasses import dataclass
 
 from postfix_smtp.delivery.session import Session
 
+#: Seconds a session waits for this process before others may have it. A process that delivers to a destination again
+#: and again finds its sessions at once; what it leaves alone for so long, another one can use.
+HAND_OVER_AFTER = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -32,16 +36,29 @@ class Kept:
     level: int = 0
 
 
+#: Takes over a session that nobody of this process wanted, with the next-hop key it was saved under.
+HandOver = Callable[[Kept, str | None], None]
+
+
 class Pool:
     """The sessions of one process.
 
     Args:
+        hand_over: where plaintext sessions go that were not wanted here; None: they are closed.
+        patience: seconds after which they go there.
         clock: seconds, monotonic.
     """
 
-    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        hand_over: HandOver | None = None,
+        patience: float = HAND_OVER_AFTER,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._hand_over = hand_over
+        self._patience = patience
         self._clock = clock
-        self._sessions: dict[str, deque[tuple[float, Kept]]] = {}
+        self._sessions: dict[str, deque[tuple[float, Kept, str | None]]] = {}
         self._bindings: dict[str, dict[str, tuple[float, str, bool]]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -50,8 +67,10 @@ class Pool:
 
     def save(self, kept: Kept, destination_key: str | None, lifetime: float) -> None:
         """Keep a session for `lifetime` seconds, to be found by its endpoint and, if given, by the next-hop key."""
+        if self._moves(kept):
+            lifetime = min(lifetime, self._patience)
         expires = self._now() + lifetime
-        self._sessions.setdefault(kept.endpoint, deque()).append((expires, kept))
+        self._sessions.setdefault(kept.endpoint, deque()).append((expires, kept, destination_key))
         if destination_key is not None:
             # A repeated binding only restarts its timer: the order of endpoints is that of their first saving.
             bound = self._bindings.setdefault(destination_key, {})
@@ -82,8 +101,8 @@ class Pool:
         now = self._now()
         found = None
         while sessions and found is None:
-            expires, kept = sessions.popleft()
-            if expires > now:
+            expires, kept, _ = sessions.popleft()
+            if expires > now or self._moves(kept):
                 found = kept
             else:
                 kept.session.close()
@@ -92,15 +111,25 @@ class Pool:
         return found
 
     def close(self) -> None:
-        """Close all sessions."""
+        """Part with all sessions."""
         for sessions in self._sessions.values():
-            for _, kept in sessions:
-                kept.session.close()
+            for _, kept, destination_key in sessions:
+                self._part_with(kept, destination_key)
         self._sessions.clear()
         self._bindings.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _moves(self, kept: Kept) -> bool:
+        """Whether a session can be of use to another process."""
+        return self._hand_over is not None and kept.session.tls is None
+
+    def _part_with(self, kept: Kept, destination_key: str | None) -> None:
+        if self._hand_over is not None and kept.session.tls is None:
+            self._hand_over(kept, destination_key)
+        else:
+            kept.session.close()
 
     def _now(self) -> float:
         return self._clock() if self._clock is not None else asyncio.get_running_loop().time()
@@ -112,7 +141,8 @@ class Pool:
         upcoming = []
         for key, sessions in list(self._sessions.items()):
             while sessions and sessions[0][0] <= now:
-                sessions.popleft()[1].session.close()
+                _, kept, destination_key = sessions.popleft()
+                self._part_with(kept, destination_key)
             if sessions:
                 upcoming.append(sessions[0][0])
             else:

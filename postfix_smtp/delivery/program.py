@@ -33,6 +33,7 @@ from postfix_smtp.smtp.settings import SmtpSettings
 from postfix_smtp.tables.base import TableFlags
 
 if TYPE_CHECKING:
+    from postfix_smtp.delivery.shared_cache import SharedCache
     from postfix_smtp.delivery.status_filter import StatusFilter
     from postfix_smtp.message.checks import Checks
     from postfix_smtp.message.generic import GenericMapper
@@ -93,8 +94,11 @@ class DeliveryProgram:
 
     async def stop(self) -> None:
         """Close what is open."""
-        if self._tools is not None:
-            self._tools.pool.close()
+        tools = self._tools
+        if tools is not None:
+            tools.pool.close()
+            if tools.shared_cache is not None:
+                await tools.shared_cache.settle()
 
 
 class _Preparation:
@@ -150,6 +154,7 @@ class _Preparation:
         notices = NoticeSettings.from_parameters(p)
         message = MessageSettings.from_parameters(p)
         generic = self._generic_mapper(ipc)
+        shared_cache = self._shared_cache(ipc, smtp)
         own_ipv4 = tuple(item.address for item in p.interfaces if ":" not in item.address)
         own_ipv6 = tuple(item.address for item in p.interfaces if ":" in item.address)
         return Tooling(
@@ -166,7 +171,8 @@ class _Preparation:
                 self._match_later("use_srv_lookup", routing.use_srv),
             ),
             connector=Connector(ConnectSettings.from_parameters(p), own_ipv4, own_ipv6),
-            pool=Pool(),
+            pool=Pool(None if shared_cache is None else shared_cache.hand_over),
+            shared_cache=shared_cache,
             services=Services(
                 bounce=BounceClient(ipc),
                 verify=VerifyClient(ipc),
@@ -252,6 +258,15 @@ class _Preparation:
 
     # Parts
 
+    def _shared_cache(self, ipc: IpcSettings, smtp: SmtpSettings) -> "SharedCache | None":
+        if not _keeps_connections(self._p):
+            return None
+        from postfix_smtp.delivery.shared_cache import SharedCache
+        from postfix_smtp.ipc.scache import CacheClient
+
+        lifetime = self._p.seconds("smtp_connection_cache_time_limit")
+        return SharedCache(CacheClient(ipc), smtp, lifetime, self._p.version)
+
     def _authenticator(self) -> "Callable[[DeliveryRequest, str, Peer], Authenticator] | None":
         if self._sasl is None:
             return None
@@ -292,6 +307,10 @@ class _Preparation:
             defnames=routing.defnames,
             dnsrch=routing.dnsrch,
         )
+
+
+def _keeps_connections(p: Parameters) -> bool:
+    return p.flag("smtp_connection_cache_on_demand") or bool(p.text("smtp_connection_cache_destinations").strip())
 
 
 def _whole_key(maps: "Maps | None") -> LookUp | None:
@@ -355,6 +374,8 @@ def _load_late_modules(p: Parameters) -> None:
     import postfix_smtp.message.processor
     from postfix_smtp.routing import names
 
+    if _keeps_connections(p):
+        import postfix_smtp.delivery.shared_cache
     if not p.flag("disable_dns_lookups"):
         import postfix_smtp.routing.dns
         import postfix_smtp.routing.dns_client  # noqa: F401

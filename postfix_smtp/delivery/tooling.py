@@ -18,13 +18,15 @@ from postfix_smtp.queue.path import QueueSettings
 from postfix_smtp.routing.address import Address
 from postfix_smtp.routing.hosts import HostFinder
 from postfix_smtp.routing.settings import RoutingSettings
-from postfix_smtp.smtp.context import RequireTls, TlsNeed
+from postfix_smtp.smtp.context import RequireTls, StartTls, TlsInfo, TlsNeed
 from postfix_smtp.smtp.failure import Failure
 from postfix_smtp.smtp.peer import Peer
 from postfix_smtp.smtp.settings import SmtpSettings
 
 if TYPE_CHECKING:
+    from postfix_smtp.delivery.shared_cache import SharedCache
     from postfix_smtp.message.generic import GenericMapper
+    from postfix_smtp.tls.reporting import SessionReport
 
 
 class TlsPlan(Protocol):
@@ -42,17 +44,50 @@ class TlsPlan(Protocol):
     def starter(self) -> TlsStarter | None:
         """Does the handshake; None at level ``none`` or without TLS engine."""
 
+    @property
+    def reuse(self) -> bool:
+        """A TLS session may be kept for the next delivery (``smtp_tls_connection_reuse``)."""
 
-class TlsPlanner(Protocol):
-    """Looks TLS policies up."""
+    @property
+    def requiretls(self) -> RequireTls:
+        """REQUIRETLS enforcement (3.11)."""
 
-    async def plan(
-        self, request: DeliveryRequest, nexthop: str, peer: Peer, address: Address | None
-    ) -> TlsPlan | Failure:
+    @property
+    def report(self) -> "SessionReport | None":
+        """Is told how the session came out (TLSRPT, 3.10); None: nobody wants to know."""
+
+    def authorizes(self, host: str) -> bool:
+        """Whether an MX host may be used (MTA-STS, 3.10.5); logs why not."""
+
+    def in_plaintext(self) -> "TlsPlan":
+        """The same server without TLS, after TLS has failed where it is not required."""
+
+    def status(self, start: StartTls, info: TlsInfo | None, *, announced: bool = False, begun: bool = True) -> str:
+        """The value of ``tls=`` in log lines (3.11).
+
+        Args:
+            start: what became of TLS on the connection.
+            announced: the server knows REQUIRETLS.
+            begun: the handshake with the server is over.
+        """
+
+
+class TlsPlans(Protocol):
+    """The TLS policies of one delivery request."""
+
+    async def begin_destination(self, domain: str) -> None:
+        """A destination is about to be looked up.
+
+        Args:
+            domain: without brackets and port.
+        """
+
+    async def plan(self, nexthop: str, domain: str, peer: Peer, address: Address | None) -> TlsPlan | Failure:
         """The policy for one server.
 
         Args:
             nexthop: destination text.
+            domain: the same without brackets and port.
             address: None for a UNIX-domain socket.
 
         Returns:
@@ -60,12 +95,22 @@ class TlsPlanner(Protocol):
         """
 
     @property
-    def wrapper_mode(self) -> bool:
-        """TLS from the first octet on."""
+    def failed_status(self) -> str:
+        """The value of ``tls=`` after the last :meth:`plan` that was a Failure (3.11)."""
+
+
+class TlsPlanner(Protocol):
+    """Looks TLS policies up."""
 
     @property
-    def reuse(self) -> bool:
-        """TLS sessions may be kept for the next delivery (``smtp_tls_connection_reuse``)."""
+    def shows_status(self) -> bool:
+        """Log lines have ``tls=`` (3.11)."""
+
+    def begin(self, request: DeliveryRequest) -> TlsPlans:
+        """Policies are looked up once for each delivery request."""
+
+    def log_reuse(self, info: TlsInfo, peer: Peer) -> None:
+        """A kept session is used again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +118,18 @@ class _Plaintext:
     level: int = 0
     need: TlsNeed = TlsNeed.NONE
     starter: TlsStarter | None = None
+    reuse: bool = False
+    requiretls: RequireTls = RequireTls.DISABLE
+    report: "SessionReport | None" = None
+
+    def authorizes(self, _host: str) -> bool:
+        return True
+
+    def in_plaintext(self) -> TlsPlan:
+        return self
+
+    def status(self, _start: StartTls, _info: TlsInfo | None, *, announced: bool = False, begun: bool = True) -> str:
+        return ""
 
 
 PLAINTEXT: TlsPlan = _Plaintext()
@@ -84,6 +141,7 @@ class Tooling:
 
     Attributes:
         body: makes the content of a request, for one or more transactions.
+        shared_cache: scache(8); None if sessions are never kept.
         generic: ``smtp_generic_maps``; None if empty.
         cache_destination: ``smtp_connection_cache_destinations``; None if empty.
         debug_match: ``debug_peer_list`` by name and address; None if empty.
@@ -91,7 +149,6 @@ class Tooling:
         discard_map, pix_map, reply_filter: look-ups of the session, None if not configured.
         tls: None if no TLS is configured.
         authenticator: SASL for a server, None without SASL.
-        requiretls: REQUIRETLS policy for a next-hop (3.11), None if not enabled.
     """
 
     settings: AgentSettings
@@ -107,6 +164,7 @@ class Tooling:
     pass_on: PassOnClient
     cleanup: CleanupClient
     body: Callable[[QueueFile, DeliveryRequest], Awaitable[Body]]
+    shared_cache: "SharedCache | None" = None
     generic: "GenericMapper | None" = None
     cache_destination: Callable[[str], Awaitable[bool]] | None = None
     debug_match: Callable[[str, str], Awaitable[bool]] | None = None
@@ -116,4 +174,3 @@ class Tooling:
     reply_filter: LookUp | None = None
     tls: TlsPlanner | None = None
     authenticator: Callable[[DeliveryRequest, str, Peer], Authenticator] | None = None
-    requiretls: Callable[[DeliveryRequest, str], Awaitable[RequireTls]] | None = None
