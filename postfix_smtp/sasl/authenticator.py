@@ -9,8 +9,10 @@ from postfix_smtp.sasl import choice
 from postfix_smtp.sasl.choice import Kind, Property
 from postfix_smtp.sasl.exchange import NO_MECHANISM, ChannelBinding, Exchange, Identity
 from postfix_smtp.sasl.failure_cache import REFUSED, FailureCache
+from postfix_smtp.sasl.oauth.accounts import Accounts
 from postfix_smtp.sasl.passwords import Credentials, Passwords
 from postfix_smtp.sasl.settings import SaslSettings
+from postfix_smtp.sasl.token_authentication import TokenAuthentication, token_file
 from postfix_smtp.smtp.authentication import cannot_authenticate
 from postfix_smtp.smtp.context import TlsInfo
 from postfix_smtp.smtp.failure import Failure
@@ -18,7 +20,6 @@ from postfix_smtp.smtp.peer import Peer
 from postfix_smtp.smtp.reply import Reply
 
 if TYPE_CHECKING:
-    from postfix_smtp.sasl.oauth.accounts import Accounts
     from postfix_smtp.tables.match_list import MatchList
 
 
@@ -34,9 +35,9 @@ class Sasl:
 
     Args:
         kinds: mechanisms, best first.
+        accounts: of OAuth2.
         mechanism_filter: None if empty.
         cache: of refused credentials.
-        accounts: of OAuth2.
     """
 
     def __init__(
@@ -44,9 +45,9 @@ class Sasl:
         settings: SaslSettings,
         passwords: Passwords,
         kinds: tuple[Kind, ...],
+        accounts: Accounts,
         mechanism_filter: "MatchList | None" = None,
         cache: FailureCache | None = None,
-        accounts: "Accounts | None" = None,
     ) -> None:
         self.settings = settings
         self.passwords = passwords
@@ -79,7 +80,7 @@ class ServerAuthenticator:
         self._destination = destination
         self._peer = peer
         self._credentials: Credentials | None = None
-        self._exchange: Exchange | None = None
+        self._token: TokenAuthentication | None = None
 
     async def filter_mechanisms(self, words: str) -> str:
         """What ``smtp_sasl_mechanism_filter`` leaves of an AUTH keyword's list."""
@@ -120,10 +121,15 @@ class ServerAuthenticator:
         wanted = sasl.wanted(tls)
         if log.verbose():
             log.info(f"smtp_sasl_authenticate: {peer.endpoint}: SASL mechanisms {mechanisms}")
-        if sasl.accounts is not None:
-            account = sasl.accounts.account(credentials, mechanisms, has_filter=sasl.mechanism_filter is not None)
-            if account is not None:
-                return await account.choose()
+        filtered = sasl.kinds if sasl.mechanism_filter is not None else ()
+        found = token_file(credentials, sasl.accounts, filtered, mechanisms, wanted)
+        if found is not None:
+            path, kinds = found
+            self._token = TokenAuthentication(sasl.accounts, sasl.settings.program, credentials.user, path, peer)
+            if tls is not None and kinds is choice.BEARER:
+                # Inside TLS nobody overhears a token, and with ``oauth:`` nothing else was asked for
+                wanted &= ~Property.NOPLAINTEXT
+            return await self._token.choose(kinds, mechanisms, wanted)
         if sasl.cache is not None:
             known = await sasl.cache.find(peer.name, credentials)
             if known is not None:
@@ -145,11 +151,12 @@ class ServerAuthenticator:
             port=peer.port,
             binding=binding,
         )
-        self._exchange = kind.make(kind.name, identity)
-        return self._exchange
+        return kind.make(kind.name, identity)
 
     async def refused(self, reply: Reply) -> Exchange | str | None:
         """The server's final reply was a refusal."""
+        if self._token is not None:
+            return await self._token.refused(reply)
         if self._sasl.cache is not None and self._credentials is not None and reply.code == REFUSED:
             await self._sasl.cache.add(self._peer.name, self._credentials, reply)
         return None

@@ -10,6 +10,7 @@ from postfix_smtp.message.address_search import AddressParts, AddressSearch, Loc
 from postfix_smtp.sasl.authenticator import Sasl, ServerAuthenticator
 from postfix_smtp.sasl.choice import Kind, ranked
 from postfix_smtp.sasl.failure_cache import FLAGS, FailureCache
+from postfix_smtp.sasl.oauth.opening import OAuthSettings, open_accounts
 from postfix_smtp.sasl.passwords import Passwords
 from postfix_smtp.sasl.settings import SaslSettings
 from postfix_smtp.smtp.peer import Peer
@@ -44,6 +45,7 @@ def open_sasl(p: Parameters, opener: "Opener", domains: Callable[[], LocalDomain
         settings,
         Passwords(maps, settings.delimiter, senders),
         ranked(_kerberos(), _ntlm()),
+        open_accounts(OAuthSettings.from_parameters(p)),
         wanted,
         _open_cache(p, settings) if settings.cache_name else None,
     )
