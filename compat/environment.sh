@@ -80,23 +80,29 @@ make_venv() {
     die "no pip: install Python's venv module with ensurepip (Debian: apt-get install python3-venv)"
 }
 
+is_ready() {
+    python=$(pwd)/.venv/bin/python
+    # An editable installation follows the sources; what can change are the dependencies, and the place.
+    state="$(pwd) $(cat setup.cfg pyproject.toml | cksum)"
+    for mark in ".venv/installed${extra:+-$extra}" .venv/installed-test; do
+        [ "$(cat "$mark" 2>/dev/null)" = "$state" ] && "$python" -c '' 2>/dev/null && return
+    done
+    return 1
+}
+
 # environment EXTRA: afterwards $python is the interpreter to use. EXTRA may be empty.
 environment() {
+    extra=$1
+    is_ready && return
     work_in_a_copy_if_needed
+    is_ready && return
     if ! base=$(find_python); then
         is_root && apt_install python3 python3-venv ca-certificates
         base=$(find_python) || die "Python 3.11 or later is needed"
     fi
-    python=$(pwd)/.venv/bin/python
-    mark=.venv/installed${1:+-$1}
-    # An editable installation follows the sources; what can change are the dependencies, and the place.
-    state="$(pwd) $(cat setup.cfg pyproject.toml | cksum)"
-    for known in "$mark" .venv/installed-test; do
-        [ -x "$python" ] && [ "$(cat "$known" 2>/dev/null)" = "$state" ] && "$python" -c '' 2>/dev/null && return
-    done
     { [ -x "$python" ] && "$python" -m pip --version >/dev/null 2>&1; } || make_venv
     say "installing into $(pwd)/.venv"
-    quietly "$python" -m pip install --disable-pip-version-check --no-warn-script-location -e ".${1:+[$1]}" ||
+    quietly "$python" -m pip install --disable-pip-version-check --no-warn-script-location -e ".${extra:+[$extra]}" ||
         die "the installation failed"
-    printf '%s\n' "$state" >"$mark"
+    is_ready || printf '%s\n' "$state" >".venv/installed${extra:+-$extra}"
 }

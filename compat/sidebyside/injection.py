@@ -1,0 +1,138 @@
+"""Putting messages into the queue: with sendmail(1), smtpd(8), or postdrop(1).
+
+A message is a mapping: ``to`` (recipients), ``sender``, ``data`` (content with LF line ends), ``via`` (``sendmail``,
+``smtp`` or ``postdrop``). For sendmail ``args``; for smtp ``hello``, ``xforward``, ``mail_args``, ``rcpt_args`` (one
+list, or one for each recipient), ``raw`` (content as it is), ``show`` (note all replies); for postdrop ``records`` or
+``lines``.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from compat.queue_file import encode_record
+
+if TYPE_CHECKING:
+    from compat.sidebyside.instance import Instance
+
+CONTENT = (
+    "From: sender@origin.test\nTo: user@dest.test\nSubject: test\n"
+    "Date: Fri, 01 Jan 2021 00:00:00 +0000\nMessage-ID: <fixed@origin.test>\n\nHello\n"
+)
+SUBMISSION_PORT = 2500
+_TIMEOUT = 25.0
+
+
+def content(message: Mapping[str, Any]) -> bytes:
+    """The content of a message, with LF line ends."""
+    data = message.get("data", CONTENT)
+    return data if isinstance(data, bytes) else str(data).encode("utf-8", "surrogateescape")
+
+
+async def inject(instance: "Instance", message: Mapping[str, Any], notes: list[str]) -> None:
+    """Put one message into the queue; what is unusual goes to `notes`."""
+    via = message.get("via", "sendmail")
+    sender = message.get("sender", "sender@origin.test")
+    recipients = message.get("to", ["user@dest.test"])
+    if isinstance(recipients, str):
+        recipients = [recipients]
+    match via:
+        case "sendmail":
+            await _sendmail(instance, message, sender, recipients, notes)
+        case "postdrop":
+            await _postdrop(instance, message, sender, recipients, notes)
+        case "smtp":
+            await Submission(message, notes).send(sender, recipients)
+        case _:
+            raise ValueError(via)
+
+
+async def _picked_up(instance: "Instance", mark: int) -> None:
+    await instance.observations.wait_log(lambda tag, text: tag.endswith("/pickup") and "uid=" in text, 20, mark)
+
+
+async def _sendmail(
+    instance: "Instance", message: Mapping[str, Any], sender: str, recipients: list[str], notes: list[str]
+) -> None:
+    mark = len(instance.observations.logs)
+    arguments = message.get("args", [])
+    command = ["sendmail", "-f", sender or "<>", "-i", *arguments, "--", *recipients]
+    code, output = await instance.command(*command, data=content(message))
+    if code or output:
+        notes.append(f"sendmail: {code} {output.strip()}")
+    if not code and "-bv" not in arguments:
+        await _picked_up(instance, mark)
+
+
+async def _postdrop(
+    instance: "Instance", message: Mapping[str, Any], sender: str, recipients: list[str], notes: list[str]
+) -> None:
+    mark = len(instance.observations.logs)
+    records = message.get("records")
+    if records is None:
+        records = [("A", b"rewrite_context=local"), ("S", sender.encode())]
+        records += [("R", recipient.encode()) for recipient in recipients]
+        records += [("M", b"")]
+        records += [("N", line) if isinstance(line, bytes) else line for line in message["lines"]]
+        records += [("X", b""), ("E", b"")]
+    data = b"".join(encode_record(kind.encode(), octets) for kind, octets in records)
+    code, output = await instance.command("postdrop", "-r", data=data)
+    if code:
+        shown = re.sub(r"status\0?\S*|queue_id\S*|[\0-\x1f]", "", output)
+        notes.append(f"postdrop: {code} {shown}")
+    else:
+        await _picked_up(instance, mark)
+
+
+class Submission:
+    """A conversation with smtpd(8)."""
+
+    def __init__(self, message: Mapping[str, Any], notes: list[str]) -> None:
+        self._message = message
+        self._notes = notes
+        self._reader: asyncio.StreamReader
+        self._writer: asyncio.StreamWriter
+
+    async def _reply(self) -> str:
+        while True:
+            line = await asyncio.wait_for(self._reader.readline(), _TIMEOUT)
+            if not line:
+                raise ConnectionError("smtpd hung up")
+            if line[3:4] != b"-":
+                return line.decode("utf-8", "backslashreplace").rstrip()
+
+    async def _ask(self, command: str) -> bool:
+        self._writer.write(f"{command}\r\n".encode())
+        reply = await self._reply()
+        good = reply.startswith(("2", "3"))
+        if not good or self._message.get("show"):
+            self._notes.append(f"smtpd: {command.split(' ')[0]} -> {reply}")
+        return good
+
+    async def send(self, sender: str, recipients: list[str]) -> None:
+        """Submit the message."""
+        message = self._message
+        port = message.get("port", SUBMISSION_PORT)
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
+        await self._reply()
+        await self._ask(message.get("hello", "EHLO client.test"))
+        for line in message.get("xforward", []):
+            await self._ask(f"XFORWARD {line}")
+        await self._ask(" ".join([f"MAIL FROM:<{sender}>", *message.get("mail_args", [])]))
+        accepted = 0
+        for number, recipient in enumerate(recipients):
+            arguments = message.get("rcpt_args", [])
+            if arguments and isinstance(arguments[0], list):
+                arguments = arguments[number]
+            accepted += await self._ask(" ".join([f"RCPT TO:<{recipient}>", *arguments]))
+        if accepted:
+            await self._ask("DATA")
+            data = content(message)
+            if not message.get("raw"):
+                data = re.sub(rb"(?<!\r)\n", b"\r\n", data)
+                data = re.sub(rb"(?m)^\.", b"..", data)
+            self._writer.write(data)
+            await self._ask(".")
+        await self._ask("QUIT")
+        self._writer.close()

@@ -1,0 +1,27 @@
+"""Scenarios: connect."""
+
+from compat.sidebyside.scenario import FAST, add
+
+add("connect/timeout-then-ok", dns={"mx1.dest.test": [("A", "192.0.2.99"), ("A", "192.0.2.1")]}, main=FAST, cost=3)
+
+add("connect/bind-address-alien", main={"smtp_bind_address": "198.51.100.77"})
+
+add("connect/bind-address-bad", main={"smtp_bind_address": "no-address"})
+
+add(
+    "connect/bind-address6",
+    main={"smtp_bind_address6": "2001:db8::9"},
+    dns={"mx1.dest.test": [("AAAA", "2001:db8::1")]},
+    servers=[{"at": "[2001:db8::1]:25"}],
+)
+
+add("connect/linger-on-quit", srv={"linger": True})
+
+add(
+    "connect/concurrency-limit",
+    srv={"on": {"DOT": (("sleep", 1), ("reply", "250 2.0.0 slow"))}},
+    main={"default_destination_concurrency_limit": "1", "smtp_connection_cache_on_demand": "no"},
+    messages=[{"to": ["user@dest.test"], "via": "smtp"}, {"to": ["user@dest.test"], "via": "smtp"}],
+    steps=[("sendquick", 0, 1), ("idle",)],
+    concurrent=True,
+)

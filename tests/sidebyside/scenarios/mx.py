@@ -1,0 +1,137 @@
+"""Scenarios: mx."""
+
+from compat.sidebyside.scenario import add
+
+add(
+    "mx/second-after-refused",
+    dns={"dest.test": [("MX", 10, "mx1.dest.test."), ("MX", 20, "mx2.dest.test.")]},
+    servers=[{"at": "192.0.2.2:25", "host": "mx2"}],
+)
+
+add(
+    "mx/second-after-4xx-greeting",
+    dns={"dest.test": [("MX", 10, "mx1.dest.test."), ("MX", 20, "mx2.dest.test.")]},
+    servers=[{"at": "192.0.2.1:25", "greet": "421 4.3.2 go away"}, {"at": "192.0.2.2:25", "host": "mx2"}],
+)
+
+add(
+    "mx/second-after-ehlo-fail",
+    dns={"dest.test": [("MX", 10, "mx1.dest.test."), ("MX", 20, "mx2.dest.test.")]},
+    servers=[
+        {"at": "192.0.2.1:25", "on": {"EHLO": "421 busy", "HELO": "421 busy"}},
+        {"at": "192.0.2.2:25", "host": "mx2"},
+    ],
+)
+
+add(
+    "mx/second-after-dot-4xx",
+    dns={"dest.test": [("MX", 10, "mx1.dest.test."), ("MX", 20, "mx2.dest.test.")]},
+    servers=[{"at": "192.0.2.1:25", "on": {"DOT": "451 4.3.0 no"}}, {"at": "192.0.2.2:25", "host": "mx2"}],
+)
+
+add(
+    "mx/session-limit-refused-free",
+    dns={"dest.test": [("MX", 10, "mx1.dest.test."), ("MX", 20, "mx2.dest.test."), ("MX", 30, "mx3.dest.test.")]},
+    servers=[{"at": "192.0.2.3:25", "host": "mx3"}],
+    main={"smtp_mx_session_limit": "1"},
+)
+
+add("mx/null-mx", dns={"dest.test": [("MX", 0, ".")]})
+
+add("mx/null-mx-and-other", dns={"dest.test": [("MX", 0, "."), ("MX", 10, "mx1.dest.test.")]})
+
+add("mx/no-mx-no-a", dns={"dest.test": [("TXT", "x")]})
+
+add("mx/nxdomain", to=["user@nosuch.test"])
+
+add("mx/host-nxdomain", dns={"mx1.dest.test": None})
+
+add(
+    "mx/one-host-nxdomain",
+    dns={"dest.test": [("MX", 10, "mx1.dest.test."), ("MX", 20, "mx2.dest.test.")], "mx1.dest.test": None},
+    servers=[{"at": "192.0.2.2:25", "host": "mx2"}],
+)
+
+add("mx/host-servfail", dns={"mx1.dest.test": "SERVFAIL"})
+
+add("mx/refused-query", dns={"dest.test": "REFUSED"})
+
+add("mx/formerr", dns={"dest.test": "FORMERR"})
+
+add("mx/dns-garbage", dns={"dest.test": "GARBAGE"}, cost=3)
+
+add(
+    "mx/cname-host-no-override",
+    dns={"mx1.dest.test": [("CNAME", "real.test.")], "real.test": [("A", "192.0.2.1")]},
+    main={"smtp_cname_overrides_servername": "yes"},
+)
+
+add(
+    "mx/cname-relay-override",
+    dns={"alias.test": [("CNAME", "real.test.")], "real.test": [("A", "192.0.2.1")]},
+    main={"smtp_cname_overrides_servername": "yes", "relayhost": "[alias.test]"},
+)
+
+add("mx/cname-loop", dns={"dest.test": [("CNAME", "b.test.")], "b.test": [("CNAME", "dest.test.")]})
+
+add("mx/ip-literal-as-host", dns={"dest.test": [("MX", 10, "192.0.2.1.")]})
+
+add(
+    "mx/self-address-other-name",
+    dns={"dest.test": [("MX", 10, "mx1.dest.test.")], "mx1.dest.test": [("A", "127.0.0.1")]},
+    servers=[],
+)
+
+add(
+    "mx/self-is-backup",
+    dns={
+        "dest.test": [("MX", 10, "mx1.dest.test."), ("MX", 20, "mx2.dest.test."), ("MX", 30, "mx3.dest.test.")],
+        "mx2.dest.test": [("A", "127.0.0.1")],
+    },
+    servers=[{"at": "192.0.2.3:25", "host": "mx3"}],
+)
+
+add(
+    "mx/self-is-backup-better-ok",
+    dns={
+        "dest.test": [("MX", 10, "mx1.dest.test."), ("MX", 20, "mx2.dest.test."), ("MX", 30, "mx3.dest.test.")],
+        "mx2.dest.test": [("A", "127.0.0.1")],
+    },
+    servers=[{"at": "192.0.2.1:25"}, {"at": "192.0.2.3:25", "host": "mx3"}],
+)
+
+add(
+    "mx/self-equal-preference",
+    dns={
+        "dest.test": [("MX", 10, "mx1.dest.test."), ("MX", 10, "mx2.dest.test."), ("MX", 20, "mx3.dest.test.")],
+        "mx2.dest.test": [("A", "127.0.0.1")],
+    },
+    servers=[{"at": "192.0.2.1:25"}, {"at": "192.0.2.3:25", "host": "mx3"}],
+)
+
+add("mx/dns-support-dnssec", main={"smtp_dns_support_level": "dnssec"}, hosts="192.0.2.1 dest.test\n")
+
+add(
+    "mx/reply-filter-all",
+    main={"smtp_dns_reply_filter": "regexp:/etc/postfix/rf"},
+    files={"rf": "/ IN A / IGNORE\n/\\sA\\s/ IGNORE\n"},
+)
+
+add("mx/resolver-options", main={"smtp_dns_resolver_options": "res_defnames, res_dnsrch"}, to=["user@dest.test"])
+
+add(
+    "mx/invalid-names",
+    dns={
+        "dest.test": [("MX", 10, "-bad-.dest.test."), ("MX", 20, "mx1.dest.test.")],
+        "-bad-.dest.test": [("A", "192.0.2.2")],
+    },
+    servers=[{"at": "192.0.2.1:25"}, {"at": "192.0.2.2:25", "host": "mx2"}],
+)
+
+add(
+    "mx/two-domains",
+    messages=[{"to": ["a@dest.test", "b@other.test"]}],
+    concurrent=True,
+    dns={"other.test": [("MX", 10, "mx2.dest.test.")]},
+    servers=[{"at": "192.0.2.1:25"}, {"at": "192.0.2.2:25", "host": "mx2"}],
+)

@@ -1,0 +1,127 @@
+"""Scenarios: utf8."""
+
+from compat.sidebyside.scenario import add
+
+add(
+    "utf8/both",
+    main={"smtputf8_enable": "yes"},
+    srv={"kw": ["PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 10000000", "DSN"]},
+    messages=[
+        {
+            "to": ["üser@dest.test"],
+            "data": "From: s <sender@origin.test>\nTo: x\nSubject: grüß\n\nbody ä\n",
+            "sender": "sender@origin.test",
+            "via": "smtp",
+            "mail_args": ["SMTPUTF8", "BODY=8BITMIME"],
+        }
+    ],
+)
+
+add(
+    "utf8/sendmail",
+    main={"smtputf8_enable": "yes"},
+    srv={"kw": ["PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 10000000", "DSN"]},
+    messages=[
+        {
+            "to": ["üser@dest.test"],
+            "data": "From: s <sender@origin.test>\nTo: x\nSubject: grüß\n\nbody ä\n",
+            "args": ["-O", "SMTPUTF8"],
+        }
+    ],
+)
+
+add(
+    "utf8/idn-domain-server-lacks",
+    main={"smtputf8_enable": "yes"},
+    messages=[
+        {
+            "to": ["user@bücher.test"],
+            "data": "From: s <sender@origin.test>\nTo: x\nSubject: grüß\n\nbody ä\n",
+            "sender": "sender@origin.test",
+            "via": "smtp",
+            "mail_args": ["SMTPUTF8", "BODY=8BITMIME"],
+        }
+    ],
+    dns={"xn--bcher-kva.test": [("MX", 10, "mx1.dest.test.")]},
+)
+
+add(
+    "utf8/disabled",
+    main={"smtputf8_enable": "no"},
+    srv={"kw": ["PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 10000000", "DSN"]},
+    messages=[
+        {
+            "to": ["user@dest.test"],
+            "data": "From: s <sender@origin.test>\nTo: x\nSubject: grüß\n\nbody ä\n",
+            "via": "smtp",
+            "mail_args": ["BODY=8BITMIME"],
+        }
+    ],
+)
+
+add(
+    "utf8/bounce",
+    main={"smtputf8_enable": "yes"},
+    srv={"kw": ["PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 10000000", "DSN"], "on": {"RCPT": "550 5.1.1 unbekannt ä"}},
+    messages=[
+        {
+            "to": ["üser@dest.test"],
+            "data": "From: s <sender@origin.test>\nTo: x\nSubject: grüß\n\nbody ä\n",
+            "sender": "sender@origin.test",
+            "via": "smtp",
+            "mail_args": ["SMTPUTF8", "BODY=8BITMIME"],
+        }
+    ],
+)
+
+add(
+    "utf8/two-mx-none",
+    main={"smtputf8_enable": "yes"},
+    dns={"dest.test": [("MX", 10, "mx1.dest.test."), ("MX", 20, "mx2.dest.test.")]},
+    servers=[{"at": "192.0.2.1:25"}, {"at": "192.0.2.2:25"}],
+    messages=[
+        {
+            "to": ["üser@dest.test", "other@dest.test"],
+            "sender": "sender@origin.test",
+            "via": "smtp",
+            "mail_args": ["SMTPUTF8", "BODY=8BITMIME"],
+            "data": "Subject: grüß\n\nbody ä\n",
+        }
+    ],
+)
+
+add(
+    "utf8/two-mx-second",
+    main={"smtputf8_enable": "yes"},
+    dns={"dest.test": [("MX", 10, "mx1.dest.test."), ("MX", 20, "mx2.dest.test.")]},
+    servers=[
+        {"at": "192.0.2.1:25"},
+        {"at": "192.0.2.2:25", "kw": ["PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 10000000", "DSN"]},
+    ],
+    messages=[
+        {
+            "to": ["üser@dest.test", "other@dest.test"],
+            "sender": "sender@origin.test",
+            "via": "smtp",
+            "mail_args": ["SMTPUTF8", "BODY=8BITMIME"],
+            "data": "Subject: grüß\n\nbody ä\n",
+        }
+    ],
+)
+
+add(
+    "utf8/autodetect-verify",
+    main={"smtputf8_enable": "yes", "smtputf8_autodetect_classes": "verify"},
+    srv={"kw": ["PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 10000000", "DSN"]},
+    messages=[
+        {"to": ["user@dest.test"], "data": "Subject: grüß\n\nx\n"},
+        {"to": ["üser@dest.test"], "args": ["-bv"], "data": ""},
+    ],
+    steps=[
+        ("send", 0),
+        ("idle",),
+        ("send", 1),
+        ("wait_log", "üser@dest.test.*removed|üser.*status=|removed"),
+        ("idle",),
+    ],
+)
