@@ -38,7 +38,7 @@ from postfix_smtp.routing.destination import (
     split_list,
     split_nexthop,
 )
-from postfix_smtp.smtp.context import RequireTls, TlsNeed
+from postfix_smtp.smtp.context import RequireTls, StartTls, TlsNeed
 from postfix_smtp.smtp.envelope import Envelope
 from postfix_smtp.smtp.failure import Failure
 from postfix_smtp.smtp.peer import Peer
@@ -93,6 +93,9 @@ class _Delivery:
         )
         self._walk: Walk | None = None
         self._is_raised = False
+        tls = tools.tls
+        self._tls_plans = None if tls is None else tls.begin(request)
+        self._shows_tls = tls is not None and tls.shows_status
 
     async def run(self) -> None:
         """Everything between the open queue file and the reply."""
@@ -150,7 +153,8 @@ class _Delivery:
             )
         peer = Peer(tools.settings.hostname, path, 0)
         await self._decide_caching(path, path)
-        plan = await self._plan(path, peer, None)
+        await self._begin_destination(tools.settings.hostname)
+        plan = await self._plan(path, tools.settings.hostname, peer, None)
         if isinstance(plan, Failure):
             log.warning(f"TLS policy lookup error for {path}/{peer.name}: {plan.dsn.reason}")
             reporter.note(plan.dsn)
@@ -161,7 +165,7 @@ class _Delivery:
             if kept is None and tools.shared_cache is not None:
                 kept = await tools.shared_cache.find_destination(key, 0)
             if kept is not None:
-                await self._use_kept(kept, kept.session.peer, final=True)
+                await self._use_kept(kept, kept.session.peer, plan, final=True)
         if reporter.remaining:
             await self._new_session(peer, path, plan, is_best=True, final=True, final_session=True, detect_loops=False)
 
@@ -210,6 +214,7 @@ class _Delivery:
         await self._leftovers(listed)
 
     async def _resolve(self, step: Resolve, walk: Walk) -> Resolution:
+        await self._begin_destination(step.destination.host)
         resolution = await self._tools.finder.find(step.destination)
         self._reporter.last = resolution.failure
         if walk.position == 0 and resolution.addresses:
@@ -239,14 +244,14 @@ class _Delivery:
         if kept is None:
             return None
         peer = kept.session.peer
-        if not await self._use_kept(kept, peer, final=step.is_final(peer.address)):
+        if not await self._use_kept(kept, peer, PLAINTEXT, final=step.is_final(peer.address)):
             return None
         return Reused(peer.address)
 
     async def _reuse_address(self, step: ReuseAddress) -> Outcome:
         text = step.destination.text
         peer = _peer(step.address)
-        plan = await self._plan(text, peer, step.address)
+        plan = await self._plan(text, step.destination.host, peer, step.address)
         if isinstance(plan, Failure):
             log.warning(f"TLS policy lookup error for {text}/{peer.name}: {plan.dsn.reason}")
             return Outcome.MISSED
@@ -257,18 +262,21 @@ class _Delivery:
         if found is None:
             return Outcome.MISSED
         kept = Kept(found.session, text, step.is_best, endpoint, plan.level)
-        return Outcome.SESSION if await self._use_kept(kept, peer, final=step.final) else Outcome.MISSED
+        return Outcome.SESSION if await self._use_kept(kept, peer, plan, final=step.final) else Outcome.MISSED
 
-    async def _use_kept(self, kept: Kept, peer: Peer, *, final: bool) -> bool:
+    async def _use_kept(self, kept: Kept, peer: Peer, plan: TlsPlan, *, final: bool) -> bool:
         """Deliver over a session from the pool; False if it turns out to be dead.
 
         Args:
             peer: the server under the name it has for this delivery.
+            plan: its TLS policy, if that was looked up.
         """
         session, reporter = kept.session, self._reporter
         raised = await self._debug(peer.name, peer.address)
         try:
-            context = await self._context(PLAINTEXT, peer, kept.is_best, kept.destination, detect_loops=False)
+            if session.tls is not None and self._tools.tls is not None:
+                self._tools.tls.log_reuse(session.tls, peer)
+            context = await self._context(plan, peer, kept.is_best, kept.destination, detect_loops=False)
             if not await session.probe(context):
                 session.close()
                 return False
@@ -293,13 +301,17 @@ class _Delivery:
     async def _connect(self, step: Connect) -> Outcome:
         peer = _peer(step.address)
         text = step.destination.text
-        plan: TlsPlan | Failure = PLAINTEXT if step.plaintext else await self._plan(text, peer, step.address)
+        plan = await self._plan(text, step.destination.host, peer, step.address)
         if isinstance(plan, Failure):
             log.warning(f"TLS policy lookup for {text}/{peer.name}: {plan.dsn.reason}")
             self._reporter.note(plan.dsn)
             return Outcome.UNUSABLE
+        if step.plaintext:
+            plan = plan.in_plaintext()
         if self._tools.settings.wrapper_mode and plan.need < TlsNeed.ENCRYPT:
             log.warning('smtp_tls_wrappermode requires "smtp_tls_security_level = encrypt" (or stronger)')
+            return Outcome.UNUSABLE
+        if not plan.authorizes(peer.name):
             return Outcome.UNUSABLE
         return await self._new_session(
             peer,
@@ -340,7 +352,13 @@ class _Delivery:
         raised = await self._debug(peer.name, peer.address)
         try:
             context = await self._context(plan, peer, is_best, destination, detect_loops=detect_loops)
+            if plan.report is not None:
+                plan.report.begin(session)
             failure = await session.handshake(context)
+            if plan.report is not None:
+                plan.report.ended(session.starttls, session.tls, accepted=failure is None)
+            if self._shows_tls:
+                reporter.tls_status = plan.status(session.starttls, session.tls, announced=session.offers_requiretls)
             reporter.session_begins(peer)
             if failure is not None:
                 again = failure.retry_plaintext
@@ -351,7 +369,7 @@ class _Delivery:
                 session.close()
                 return Outcome.AGAIN if again else Outcome.UNUSABLE
             reporter.is_final = final_session
-            if session.tls is not None and (tools.tls is None or not tools.tls.reuse):
+            if session.tls is not None and not plan.reuse:
                 session.keep_until = None
             await self._transact(
                 Kept(session, destination, is_best, self._endpoint_key(destination, peer, plan.level), plan.level)
@@ -426,8 +444,13 @@ class _Delivery:
     ) -> SessionContext:
         tools, request = self._tools, self._request
         now = time.time()
-        may_retry = plan.need is TlsNeed.MAY and (
-            request.is_probe or int(request.times.active) - int(request.times.arrival) >= tools.settings.minimal_backoff
+        may_retry = (
+            plan.need is TlsNeed.MAY
+            and plan.requiretls < RequireTls.OPPORTUNISTIC_STARTTLS
+            and (
+                request.is_probe
+                or int(request.times.active) - int(request.times.arrival) >= tools.settings.minimal_backoff
+            )
         )
         return SessionContext(
             request.queue_id,
@@ -440,7 +463,7 @@ class _Delivery:
             tls_available=plan.starter is not None or plan.need is TlsNeed.NONE,
             tls_wrapper=tools.settings.wrapper_mode,
             plaintext_retry=may_retry,
-            requiretls=RequireTls.DISABLE if tools.requiretls is None else await tools.requiretls(request, destination),
+            requiretls=plan.requiretls,
             authenticate=tools.authenticator is not None,
             discard_map=tools.discard_map,
             pix_map=tools.pix_map,
@@ -449,9 +472,31 @@ class _Delivery:
             authenticator=None if tools.authenticator is None else tools.authenticator(request, destination, peer),
         )
 
-    async def _plan(self, destination: str, peer: Peer, address: Address | None) -> TlsPlan | Failure:
-        tls = self._tools.tls
-        return PLAINTEXT if tls is None else await tls.plan(self._request, destination, peer, address)
+    async def _begin_destination(self, domain: str) -> None:
+        """TLS rules that are looked up once for a destination."""
+        self._reporter.tls_status = ""
+        if self._tls_plans is not None:
+            await self._tls_plans.begin_destination(domain)
+            if self._keys.requiretls:
+                enforcement = await self._tls_plans.enforcement(domain)
+                self._key_context = replace(self._key_context, requiretls=int(enforcement or 0))
+
+    async def _plan(self, destination: str, domain: str, peer: Peer, address: Address | None) -> TlsPlan | Failure:
+        """The TLS policy for one server.
+
+        Args:
+            domain: of the destination, without brackets and port.
+        """
+        plans = self._tls_plans
+        if plans is None:
+            return PLAINTEXT
+        plan = await plans.plan(destination, domain, peer, address)
+        if self._shows_tls:
+            if isinstance(plan, Failure):
+                self._reporter.tls_status = plans.failed_status
+            else:
+                self._reporter.tls_status = plan.status(StartTls.UNUSED, None, begun=False)
+        return plan
 
     def _endpoint_key(self, destination: str, peer: Peer, level: int) -> str:
         return keys.endpoint_key(

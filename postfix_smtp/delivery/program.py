@@ -12,8 +12,8 @@ from postfix_smtp.delivery.pool import Pool
 from postfix_smtp.delivery.report import ReportSettings, Services
 from postfix_smtp.delivery.session import Authenticator, Body, LookUp
 from postfix_smtp.delivery.settings import AgentSettings
-from postfix_smtp.delivery.tooling import Tooling
-from postfix_smtp.errors import TableError
+from postfix_smtp.delivery.tooling import TlsPlanner, Tooling
+from postfix_smtp.errors import FatalError, TableError
 from postfix_smtp.ipc.bounce import BounceClient
 from postfix_smtp.ipc.cleanup import CleanupClient
 from postfix_smtp.ipc.flush import FlushClient
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from postfix_smtp.tables.maps import Maps
     from postfix_smtp.tables.match_list import MatchList
     from postfix_smtp.tables.opening import Opener
+    from postfix_smtp.tls.opening import Opened
 
 T = TypeVar("T")
 _CHECKS = ("smtp_header_checks", "smtp_mime_header_checks", "smtp_nested_header_checks", "smtp_body_checks")
@@ -119,6 +120,7 @@ class _Preparation:
         self._reply_filter: LookUp | None = None
         self._parents: MatchList | None = None
         self._sasl: Sasl | None = None
+        self._tls: Opened | None = None
 
     def open_tables(self) -> None:
         """Open every table that is opened before the jail."""
@@ -131,6 +133,7 @@ class _Preparation:
         self._debug = self._open_list("debug_peer_list", addresses=True, styled=True)
         if p.flag("smtp_sasl_auth_enable"):
             self._open_sasl()
+        self._open_tls()
         self._flush = self._open_list("fast_flush_domains", styled=True)
         self._cache = self._open_list("smtp_connection_cache_destinations")
         self._maps["discard"] = self._open_maps("smtp_discard_ehlo_keyword_address_maps", _LIST)
@@ -141,12 +144,19 @@ class _Preparation:
         if reply_filter := p.text("smtp_reply_filter"):
             self._reply_filter = self._single_table(reply_filter)
         self._maps["dns"] = self._open_maps("smtp_dns_reply_filter", _FOLDED)
+        if self._tls is not None and p.version >= (3, 11):
+            from postfix_smtp.tls.opening import open_requiretls
+
+            open_requiretls(self._tls, self._tables())
         if self._maps["generic"] is not None and self._local is None:
             self._local = self._open_list("mydestination")
 
     def finish(self, arguments: Sequence[str]) -> Tooling:
         """After the jail: everything else."""
         p = self._p
+        insecure_mx = p.text("smtp_tls_dane_insecure_mx_policy")
+        if p.program == "smtp" and insecure_mx.lower() not in ("may", "encrypt", "dane"):
+            raise FatalError(f'invalid smtp_tls_dane_insecure_mx_policy: "{insecure_mx}"')
         routing = RoutingSettings.from_parameters(p)
         ipc = IpcSettings.from_parameters(p)
         smtp = SmtpSettings.from_parameters(p)
@@ -155,6 +165,7 @@ class _Preparation:
         message = MessageSettings.from_parameters(p)
         generic = self._generic_mapper(ipc)
         shared_cache = self._shared_cache(ipc, smtp)
+        resolver = self._resolver(routing)
         own_ipv4 = tuple(item.address for item in p.interfaces if ":" not in item.address)
         own_ipv6 = tuple(item.address for item in p.interfaces if ":" in item.address)
         return Tooling(
@@ -166,7 +177,7 @@ class _Preparation:
             queue=QueueSettings.from_parameters(p),
             finder=HostFinder(
                 routing,
-                self._resolver(routing),
+                resolver,
                 _own_addresses(p),
                 self._match_later("use_srv_lookup", routing.use_srv),
             ),
@@ -190,6 +201,7 @@ class _Preparation:
             discard_map=_whole_key(self._maps["discard"]),
             pix_map=_whole_key(self._maps["pix"]),
             reply_filter=self._reply_filter,
+            tls=self._planner(resolver),
             authenticator=self._authenticator(),
         )
 
@@ -256,7 +268,23 @@ class _Preparation:
 
         self._sasl = open_sasl(self._p, self._tables(), domains)
 
+    def _open_tls(self) -> None:
+        """TLS as root: nothing of it is loaded if it is not configured."""
+        p = self._p
+        configured = p.text("smtp_tls_security_level") or p.flag("smtp_use_tls") or p.flag("smtp_enforce_tls")
+        if configured or p.text("smtp_tls_policy_maps") or p.text("smtp_tls_per_site") or p.version >= (3, 11):
+            from postfix_smtp.tls.opening import open_tls
+
+            self._tls = open_tls(p, self._tables)
+
     # Parts
+
+    def _planner(self, resolver: "Resolver | None") -> "TlsPlanner | None":
+        if self._tls is None:
+            return None
+        from postfix_smtp.tls.opening import finish_tls
+
+        return finish_tls(self._tls, resolver)
 
     def _shared_cache(self, ipc: IpcSettings, smtp: SmtpSettings) -> "SharedCache | None":
         if not _keeps_connections(self._p):

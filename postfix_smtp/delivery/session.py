@@ -128,6 +128,7 @@ class Session:
 
     Attributes:
         tls: what is known of TLS on this connection, None in plaintext.
+        plaintext_hello: what `hello_text` was before TLS began; None: it did not.
         completed: the last transaction's exchange ran to its end (delivery chapter 9.5).
     """
 
@@ -160,6 +161,7 @@ class Session:
         self._stage = 0
         self.completed = False
         self.tls: TlsInfo | None = None
+        self.plaintext_hello: str | None = None
         stream.set_mode(deadline=settings.per_request_deadline)
 
     # What the agent wants to know
@@ -182,6 +184,11 @@ class Session:
     def offers_dsn(self) -> bool:
         """The server offered DSN."""
         return self._engine.offers_dsn
+
+    @property
+    def offers_requiretls(self) -> bool:
+        """The server offered REQUIRETLS inside TLS."""
+        return self._engine.offers_requiretls
 
     @property
     def starttls(self) -> StartTls:
@@ -346,6 +353,7 @@ class Session:
         starter = self._context.starter
         assert starter is not None
         await self.stream.write(self._engine.take_output())
+        self.plaintext_hello = self._engine.hello_text
         try:
             self.tls = await starter.start(self.stream, self._engine.server_name)
         except (ConnectionLost, TimedOut, TlsFailure):

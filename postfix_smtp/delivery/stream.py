@@ -63,6 +63,7 @@ class Stream:
     Attributes:
         write_failed: output no longer arrives.
         is_broken: nothing useful can be sent and answered any more.
+        error: errno of the read that broke the connection, 0 if it ended in order.
         buffer_size: octets of a full write.
     """
 
@@ -76,6 +77,7 @@ class Stream:
         self._layer: TlsLayer | None = None
         self._end_of_file = False
         self._timed_out = False
+        self.error = 0
         self.write_failed = False
         self._closed = False
         self._reader: asyncio.Future[None] | None = None
@@ -297,8 +299,9 @@ class Stream:
             octets = self._sock.recv(RECEIVE_SIZE)
         except (BlockingIOError, InterruptedError):
             return
-        except OSError:
+        except OSError as error:
             octets = b""
+            self.error = error.errno or 0
         if octets:
             self._received += octets
             if len(self._received) >= RECEIVE_BOUND:

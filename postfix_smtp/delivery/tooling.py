@@ -82,6 +82,9 @@ class TlsPlans(Protocol):
             domain: without brackets and port.
         """
 
+    async def enforcement(self, domain: str) -> RequireTls | None:
+        """REQUIRETLS enforcement for a destination (3.11); None: its policy is an error."""
+
     async def plan(self, nexthop: str, domain: str, peer: Peer, address: Address | None) -> TlsPlan | Failure:
         """The policy for one server.
 

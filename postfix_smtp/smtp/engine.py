@@ -62,6 +62,11 @@ class Engine(Conversation):
         return bool(self.offered & features.DSN)
 
     @property
+    def offers_requiretls(self) -> bool:
+        """The server offered REQUIRETLS inside TLS (3.11)."""
+        return bool(self.offered & features.REQUIRETLS)
+
+    @property
     def is_reusable(self) -> bool:
         """The last transaction left the connection fit for another one."""
         # Input that was not asked for would be taken for the reply to the next command.

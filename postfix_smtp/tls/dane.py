@@ -99,9 +99,8 @@ class Dane:
         candidates = [query]
         if address.secure:
             candidates = [owner, query] if is_alias else [owner]
-        elif not self._settings.insecure_host_lookup:
-            if not is_alias or not await self._is_secure_alias(query, server):
-                return query, None
+        elif not self._settings.insecure_host_lookup and not (is_alias and await self._is_secure_alias(query, server)):
+            return query, None
         for name in candidates:
             records = await self._find(name, server)
             if records is not None:

@@ -11,7 +11,8 @@ _BITS = {"sslv2": 0, "sslv3": 2, "tlsv1": 4, "tlsv1.1": 8, "tlsv1.2": 16, "tlsv1
 _ALL = sum(_BITS.values())
 #: SSL_OP_NO_... by bit of :attr:`Protocols.excluded`.
 _OPTIONS = {2: 0x02000000, 4: 0x04000000, 8: 0x10000000, 16: 0x08000000, 32: 0x20000000}
-NO_SSL3 = 2
+#: Versions that are never used with TLSA records.
+NO_OLD_SSL = 2
 _MAX_NUMBER = 0xFFFFFFFF
 _HEXADECIMAL = re.compile(r"(?:0[xX])?[0-9a-fA-F]*")
 
@@ -28,6 +29,10 @@ class Protocols:
     excluded: int = 0
     lowest: int = 0
     highest: int = 0
+
+    def without(self, excluded: int) -> "Protocols":
+        """The same with further versions excluded."""
+        return Protocols(self.excluded | excluded, self.lowest, self.highest)
 
     @property
     def options(self) -> int:

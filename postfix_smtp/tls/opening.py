@@ -1,0 +1,163 @@
+"""TLS at start-up (TLS chapter 1): what is done as root, and the rest behind the jail."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from postfix_smtp import log
+from postfix_smtp.config.access import Parameters
+from postfix_smtp.config.lists import split_tables
+from postfix_smtp.ipc.settings import IpcSettings
+from postfix_smtp.tables.base import TableFlags
+from postfix_smtp.tls.levels import Level
+from postfix_smtp.tls.policy import general_level
+from postfix_smtp.tls.settings import LevelSettings, PolicySettings, TlsParameters
+
+if TYPE_CHECKING:
+    from postfix_smtp.routing.dns import Resolver
+    from postfix_smtp.tables.maps import Maps
+    from postfix_smtp.tables.opening import Opener
+    from postfix_smtp.tls.callbacks import Callbacks
+    from postfix_smtp.tls.engine import Engine
+    from postfix_smtp.tls.planner import Planner, RequireTlsPolicy, StarterMaker
+    from postfix_smtp.tls.requiretls import RequireTlsRules
+
+_FOLDED = TableFlags.LOCK | TableFlags.FOLD_FIX
+_STATUS_SINCE = (3, 11)
+
+
+@dataclass(slots=True)
+class Opened:
+    """What has been made as root.
+
+    Attributes:
+        engine: None without TLS, or if it could not be initialised.
+    """
+
+    parameters: TlsParameters
+    general: Level
+    engine: "Engine | None" = None
+    callbacks: "Callbacks | None" = None
+    policies: "Maps | None" = None
+    sites: "Maps | None" = None
+    requiretls: "RequireTlsRules | None" = None
+
+
+def open_tls(parameters: Parameters, opener: "Callable[[], Opener]") -> Opened | None:
+    """Initialise TLS as root; None if it is not configured.
+
+    Args:
+        opener: makes the opener of tables, if there are any.
+
+    Raises:
+        FatalError: the level or a library parameter is bad.
+    """
+    p = cast(TlsParameters, parameters)
+    general, wanted = general_level(LevelSettings.from_parameters(p))
+    if not wanted:
+        return Opened(p, general) if p.version >= _STATUS_SINCE else None
+    opened = Opened(p, general)
+    p.evaluate_tls_library()
+    from postfix_smtp.ipc.tlsmgr import BlockingTlsManagerClient
+    from postfix_smtp.tls.engine import Engine, EngineError
+    from postfix_smtp.tls.loglevel import LogFeature, parse_loglevel
+    from postfix_smtp.tls.settings import EngineSettings
+
+    settings = EngineSettings.from_parameters(p)
+    manager = BlockingTlsManagerClient(IpcSettings.from_parameters(p))
+    try:
+        engine = opened.engine = Engine(settings, manager)
+    except EngineError:
+        pass
+    else:
+        from postfix_smtp.tls.callbacks import Callbacks
+
+        opened.callbacks = Callbacks(progress=engine.logs(LogFeature.SSL_DEBUG))
+        engine.add_hook(opened.callbacks.install)
+    finally:
+        manager.close()
+    _open_tables(opened, opener)
+    parse_loglevel(settings.loglevel_title, settings.loglevel)
+    _load_late_modules()
+    return opened
+
+
+def _open_tables(opened: Opened, opener: "Callable[[], Opener]") -> None:
+    p = opened.parameters
+    policies, sites = p.text("smtp_tls_policy_maps"), p.text("smtp_tls_per_site")
+    if policies.strip():
+        opened.policies = opener().open_maps(p.spelling("smtp_tls_policy_maps"), policies, _FOLDED)
+        if sites.strip():
+            log.warning(
+                f"{p.spelling('smtp_tls_per_site')} ignored when {p.spelling('smtp_tls_policy_maps')} is not empty."
+            )
+    elif sites.strip():
+        opened.sites = opener().open_maps(p.spelling("smtp_tls_per_site"), sites, _FOLDED)
+
+
+def _load_late_modules() -> None:
+    """Import now what is needed in the jail."""
+    import postfix_smtp.tls.dane
+    import postfix_smtp.tls.planner
+    import postfix_smtp.tls.session_cache
+    import postfix_smtp.tls.starter  # noqa: F401
+
+
+def open_requiretls(opened: Opened, opener: "Opener") -> None:
+    """Open the tables of ``smtp_requiretls_policy`` (3.11)."""
+    p = opened.parameters
+    if not p.flag("requiretls_enable"):
+        return
+    from postfix_smtp.tls.requiretls import RequireTlsRules
+
+    opened.requiretls = RequireTlsRules.open(
+        p.spelling("smtp_requiretls_policy"), split_tables(p.text("smtp_requiretls_policy")), opener
+    )
+
+
+def finish_tls(opened: Opened, resolver: "Resolver | None") -> "Planner":
+    """Put together what deliveries use, behind the jail."""
+    from postfix_smtp.tls.dane import Dane
+    from postfix_smtp.tls.loglevel import LogFeature
+    from postfix_smtp.tls.planner import Planner
+    from postfix_smtp.tls.policy import PolicyFinder
+    from postfix_smtp.tls.trust_anchors import TrustAnchorFiles
+
+    p, engine = opened.parameters, opened.engine
+    settings = PolicySettings.from_parameters(p)
+    log_records = engine is not None and engine.logs(LogFeature.DANE | LogFeature.VERBOSE)
+    finder = PolicyFinder(
+        settings,
+        opened.general,
+        opened.policies,
+        opened.sites,
+        Dane(settings, resolver, log_records=log_records).decide,
+        TrustAnchorFiles(verbose=log_records),
+        log_records=log_records,
+    )
+    rules: RequireTlsPolicy | None = opened.requiretls.find if opened.requiretls is not None else None
+    shows_status = p.version >= _STATUS_SINCE and p.flag("smtp_log_tls_feature_status")
+    return Planner(settings, finder, _starter_maker(opened), rules, shows_status=shows_status)
+
+
+def _starter_maker(opened: Opened) -> "StarterMaker | None":
+    engine, callbacks = opened.engine, opened.callbacks
+    if engine is None or callbacks is None:
+        return None
+    from postfix_smtp.delivery.session import TlsStarter
+    from postfix_smtp.ipc.tlsmgr import TlsManagerClient
+    from postfix_smtp.smtp.peer import Peer
+    from postfix_smtp.tls.policy import Policy, Server
+    from postfix_smtp.tls.reporting import SessionReport
+    from postfix_smtp.tls.session_cache import SessionCache
+    from postfix_smtp.tls.starter import Starter
+
+    cache = None
+    if engine.session_policy.enabled:
+        manager = TlsManagerClient(IpcSettings.from_parameters(opened.parameters))
+        cache = SessionCache(manager, engine.settings.cache_type)
+
+    def make(policy: Policy, server: Server, peer: Peer, report: SessionReport | None) -> TlsStarter:
+        return Starter(engine, callbacks, cache, policy, server, peer, report)
+
+    return make

@@ -1,0 +1,369 @@
+"""Who the server is: what to make of the library's checks, and our own (TLS chapter 3.5, 3.6, 4).
+
+A handshake never fails because of a certificate. The library reports the result of each of its checks as an event,
+deepest certificate first; this module adds the checks that it cannot make (names by Postfix's rules, digests, anchors
+that are known by a digest or a bare key only), keeps the error that counts, and says in the end what the session's
+result is. That result is stored in the session and comes back when it is resumed.
+
+One rule holds whatever happens: a server matches only if the last event of a complete verification said so.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from postfix_smtp import log
+from postfix_smtp.tls.certificate import Certificate, certificate, is_public_key
+from postfix_smtp.tls.levels import Level
+from postfix_smtp.tls.names import References, address_matches, matched_name
+from postfix_smtp.tls.records import (
+    CERTIFICATE,
+    END_ENTITY,
+    PUBLIC_KEY,
+    TRUST_ANCHOR,
+    WHOLE,
+    Digests,
+    TlsaRecord,
+)
+from postfix_smtp.tls.settings import has_feature
+
+OK = 0
+UNSPECIFIED = 1
+BAD_SIGNATURE, NOT_YET_VALID, EXPIRED = 7, 9, 10
+SELF_SIGNED, UNTRUSTED_ROOT, NO_ISSUER, NO_CHAIN, CHAIN_TOO_LONG = 18, 19, 20, 21, 22
+NO_MATCH, KEY_TOO_WEAK = 65, 66
+HOST_MISMATCH, ADDRESS_MISMATCH = 62, 64
+#: What the library says when no anchor is found; with anchors of ours it is "no matching record".
+_NO_ANCHOR = (2, SELF_SIGNED, UNTRUSTED_ROOT, NO_ISSUER, 27)
+#: Errors about the server's own certificate that are found before its names are looked at.
+_BEFORE_NAMES = (SELF_SIGNED, NO_ISSUER, CHAIN_TOO_LONG, 24, 25, 26, NO_MATCH, KEY_TOO_WEAK, 67, 68, 79)
+_WEAK_MISMATCH = (3, 10, 4)
+
+#: Whether a certificate (DER) is signed by a bare key (SubjectPublicKeyInfo).
+SignedBy = Callable[[bytes, bytes], bool]
+
+
+def usable_records(records: Sequence[TlsaRecord], digests: Digests, peer: str) -> tuple[TlsaRecord, ...]:
+    """The records that can be matched, weaker digests dropped; warns about those that are unusable."""
+    usable = []
+    for record in records:
+        if digests.is_usable(record) and (record.matching != WHOLE or _is_complete(record)):
+            usable.append(record)
+        else:
+            log.warning(f"{peer}: unusable TLSA RR: {record}")
+    return digests.strongest(usable)
+
+
+def _is_complete(record: TlsaRecord) -> bool:
+    if record.selector == CERTIFICATE:
+        return certificate(record.data) is not None
+    return is_public_key(record.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a server must be, as far as verification goes.
+
+    Attributes:
+        level: after any fallback.
+        references: names; none at levels that do not know the server by name.
+        records: usable ones.
+        fingerprints: the records are digests that the operator gave.
+        anchor_file: they come from a trust anchor file: names count also when the server's own certificate is listed.
+        must_fail: verification was set up so that it cannot succeed.
+    """
+
+    level: Level
+    references: References
+    records: tuple[TlsaRecord, ...] = ()
+    fingerprints: bool = False
+    anchor_file: bool = False
+    must_fail: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A verification error.
+
+    Attributes:
+        error: number of the library.
+        depth: 0 is the server's own certificate.
+        issuer: of the certificate with the error, one-line form.
+    """
+
+    error: int
+    depth: int
+    issuer: str = "<unknown>"
+
+
+class Verifier:
+    """The verification of one handshake.
+
+    Args:
+        peer: folded name and address, for log lines.
+        signed_by: checks a signature by a bare key.
+        verbose: log each event.
+
+    Attributes:
+        chain: certificates that the server sent, DER.
+        problem: the error that counts so far.
+        name: the name of the certificate that matched.
+        finished: the last event was seen.
+    """
+
+    def __init__(
+        self,
+        demand: Demand,
+        digests: Digests,
+        peer: str,
+        version: tuple[int, ...],
+        signed_by: SignedBy,
+        *,
+        verbose: bool = False,
+    ) -> None:
+        self._demand = demand
+        self._digests = digests
+        self._peer = peer
+        self._weak_mismatch = version >= _WEAK_MISMATCH
+        self._rpk_lines = has_feature(version, (3, 9))
+        self._signed_by = signed_by
+        self._verbose = verbose
+        self.chain: list[bytes] = []
+        self.problem: Problem | None = Problem(UNSPECIFIED, 0) if demand.must_fail else None
+        self.name: str | None = None
+        self.finished = False
+        self._own: TlsaRecord | None = None
+        self._anchors: dict[bytes, tuple[TlsaRecord, bool]] = {}
+        self._match_line = ""
+        self._has_own_records = any(record.usage == END_ENTITY for record in demand.records)
+        self._has_anchors = any(record.usage == TRUST_ANCHOR for record in demand.records)
+
+    # What the server sent
+
+    def received(self, chain: list[bytes]) -> list[bytes]:
+        """The server's Certificate message.
+
+        Returns:
+            certificates (DER) that the library has to trust because a record stands for them.
+        """
+        self.chain = chain
+        if not chain or self._demand.must_fail:
+            return []
+        for record in self._demand.records:
+            if record.usage == END_ENTITY and self._matches(record, chain[0]):
+                self._own = record
+                return []
+        if not self._has_anchors:
+            return []
+        trusted: list[bytes] = []
+        for depth, encoding in enumerate(chain):
+            for record in self._demand.records:
+                if record.usage != TRUST_ANCHOR:
+                    continue
+                if depth and self._matches(record, encoding):
+                    found = (record, False)
+                elif record.selector == PUBLIC_KEY and record.matching == WHOLE and self._is_below(encoding, record):
+                    found = (record, True)
+                else:
+                    continue
+                self._anchors[encoding] = found
+                trusted.append(encoding)
+                break
+        return trusted
+
+    def _matches(self, record: TlsaRecord, encoding: bytes) -> bool:
+        octets = encoding
+        if record.selector == PUBLIC_KEY:
+            parsed = certificate(encoding)
+            if parsed is None:
+                return False
+            octets = parsed.public_key
+        return self._digests.compute(record.matching, octets) == record.data
+
+    def _is_below(self, encoding: bytes, record: TlsaRecord) -> bool:
+        """Signed by a bare key."""
+        return self._signed_by(encoding, record.data)
+
+    # Events
+
+    def event(self, ok: bool, error: int, depth: int, encoding: Callable[[], bytes]) -> int | None:
+        """One result of the library.
+
+        Args:
+            ok: the check succeeded.
+            error: number of the library's error.
+            encoding: the certificate in question, DER.
+
+        Returns:
+            the result to store in the session, None: leave it.
+        """
+        if self._demand.must_fail:
+            self.finished = self.finished or (ok and depth == 0)
+            return UNSPECIFIED
+        if self._own is not None and not self._demand.anchor_file:
+            return self._own_event(ok, error, depth, encoding)
+        if self._has_own_records and not self._has_anchors:
+            return self._foreign_event(ok, depth, encoding)
+        if self._own is not None and (depth or not ok) and error != KEY_TOO_WEAK:
+            return self.result
+        if not ok:
+            if self._has_anchors and error in _NO_ANCHOR:
+                error = NO_MATCH
+            self._tell(encoding, depth, ok)
+            self._offer(error, depth, encoding)
+            return error
+        if depth == 0:
+            self._check_names(encoding)
+        if self._verbose:
+            self._tell(encoding, depth, ok)
+        self._note_anchor(depth, encoding)
+        if depth == 0:
+            self.finished = True
+            return self.result
+        return None
+
+    @property
+    def result(self) -> int:
+        """The result so far; 0 is good."""
+        return self.problem.error if self.problem is not None else OK
+
+    @property
+    def is_good(self) -> bool:
+        """Verification was completed without an error."""
+        return self.finished and self.problem is None
+
+    def _own_event(self, ok: bool, error: int, depth: int, encoding: Callable[[], bytes]) -> int | None:
+        """The server's certificate is known by a record: nothing else counts but the strength of its key."""
+        if not ok and error == KEY_TOO_WEAK and depth == 0:
+            self._tell(encoding, depth, ok)
+            self._offer(error, depth, encoding)
+        elif ok and depth == 0:
+            self._tell(encoding, depth, ok)
+            assert self._own is not None
+            self._note_own(self._own)
+            self.finished = True
+        return self.result
+
+    def _foreign_event(self, ok: bool, depth: int, encoding: Callable[[], bytes]) -> int | None:
+        """No record stands for the server's certificate, and no other would do."""
+        if self.problem is None:
+            self._tell(encoding, 0, False)
+            self.problem = Problem(NO_MATCH, 0)
+        self.finished = self.finished or (ok and depth == 0)
+        return NO_MATCH
+
+    def _offer(self, error: int, depth: int, encoding: Callable[[], bytes]) -> None:
+        """Record an error if it counts more than the one there is."""
+        known = self.problem
+        if known is not None and not depth < known.depth:
+            return
+        self.problem = Problem(error, depth, _issuer(encoding))
+
+    def _tell(self, encoding: Callable[[], bytes], depth: int, ok: bool) -> None:
+        if self._verbose:
+            parsed = certificate(encoding())
+            subject = parsed.subject_line if parsed is not None else "<unknown>"
+            log.info(f"{self._peer}: depth={depth} verify={int(ok)} subject={subject}")
+
+    def _check_names(self, encoding: Callable[[], bytes]) -> None:
+        """Compare names; where an error ranks among the library's, see TLS chapter 4.2."""
+        references = self._demand.references
+        if not references:
+            return
+        parsed = certificate(encoding())
+        error = OK
+        if parsed is None:
+            error = HOST_MISMATCH
+        else:
+            if references.names:
+                self.name = matched_name(parsed, references.names)
+                error = HOST_MISMATCH if self.name is None else OK
+            if error == OK and references.address is not None and not address_matches(parsed, references.address):
+                error = ADDRESS_MISMATCH
+        if error == OK:
+            return
+        known = self.problem
+        if self._weak_mismatch and error == HOST_MISMATCH:
+            wins = known is None
+        else:
+            wins = known is None or known.depth > 0 or known.error not in _BEFORE_NAMES
+        if wins:
+            self._tell(encoding, 0, False)
+            self.problem = Problem(error, 0, _issuer(encoding))
+
+    # What matched
+
+    def _note_own(self, record: TlsaRecord) -> None:
+        if self._demand.fingerprints:
+            self._match_line = f"Matched fingerprint: {record.data.hex().upper()}"
+        elif self._demand.anchor_file:
+            self._match_line = "Matched trust anchor at depth 0"
+        else:
+            self._match_line = f"Matched DANE EE certificate at depth 0: {record}"
+
+    def _note_anchor(self, depth: int, encoding: Callable[[], bytes]) -> None:
+        """The first good certificate of the chain, seen from the top, is the anchor."""
+        if self._own is not None and self._demand.anchor_file:
+            self._note_own(self._own)
+        if not self._has_anchors or self._match_line:
+            return
+        octets = encoding()
+        record, by_key = self._anchors.get(octets, (None, False))
+        if record is None:
+            record = next(
+                (item for item in self._demand.records if item.usage == TRUST_ANCHOR and self._matches(item, octets)),
+                None,
+            )
+        if record is None:
+            return
+        if self._demand.anchor_file:
+            self._match_line = f"Matched trust anchor at depth {depth}"
+        elif by_key:
+            self._match_line = f"Matched DANE TA public key verified certificate at depth {depth}: {record}"
+        else:
+            self._match_line = f"Matched DANE TA certificate at depth {depth}: {record}"
+
+    @property
+    def match_line(self) -> str:
+        """What record matched, for the log; empty if none did."""
+        return self._match_line
+
+    @property
+    def whole_anchors(self) -> list[bytes]:
+        """Certificates (DER) that records hold completely: the server need not send them."""
+        return [
+            record.data
+            for record in self._demand.records
+            if record.usage == TRUST_ANCHOR and record.selector == CERTIFICATE and record.matching == WHOLE
+        ]
+
+
+def _issuer(encoding: Callable[[], bytes]) -> str:
+    parsed: Certificate | None = certificate(encoding())
+    return parsed.issuer_line if parsed is not None else "<unknown>"
+
+
+def failure_lines(problem: Problem, peer: str, text: str) -> list[str]:
+    """What is logged about a certificate that did not verify (TLS chapter 4.5).
+
+    Args:
+        text: the library's words for the error.
+    """
+    who = "CA" if problem.depth > 0 else "server"
+    begin = f"certificate verification failed for {peer}: "
+    match problem.error:
+        case 18:
+            return [f"{begin}self-signed certificate"]
+        case 19 | 20:
+            return [f"{begin}untrusted issuer {problem.issuer}"]
+        case 9 | 13:
+            return [f"{who} {begin}certificate not yet valid"]
+        case 10 | 14:
+            return [f"{who} {begin}certificate has expired"]
+        case 26:
+            return [f"{begin}not designated for use as a {who} certificate"]
+        case 22:
+            return [f"{begin}certificate chain longer than limit({problem.depth - 1})"]
+        case 27:
+            return [f"{begin}not trusted by local or TLSA policy"]
+        case error:
+            return [f"{who} {begin}num={error}:{text}"]
