@@ -47,11 +47,12 @@ class Place:
             descriptor = os.open(self.name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.folder)
         except OSError as failure:
             raise TokenError(f"open token file {self.path}: {failure.strerror}", lasting=True) from None
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise TokenError(f"token file {self.path} is no regular file", lasting=True)
-            octets = file.read(MAX_SIZE + 1)
+            octets = os.read(descriptor, MAX_SIZE + 1)
+        finally:
+            os.close(descriptor)
         if len(octets) > MAX_SIZE:
             raise TokenError(f"token file {self.path} is too large", lasting=True)
         return octets
@@ -76,6 +77,7 @@ class Place:
         except OSError as failure:
             raise TokenError(f"open {self.path}.lock: {failure.strerror}", lasting=True) from None
         try:
+            self._share(descriptor)
             deadline = time.monotonic() + seconds
             while True:
                 try:
@@ -89,6 +91,13 @@ class Place:
         finally:
             # A child that renews keeps the lock by its own descriptor
             os.close(descriptor)
+
+    def _share(self, descriptor: int) -> None:
+        """A lock made by root is for whoever the token file is for."""
+        if os.geteuid() == 0:
+            status = self.status()
+            os.fchown(descriptor, status.st_uid, status.st_gid)
+            os.fchmod(descriptor, 0o660 if status.st_mode & stat.S_IRGRP else 0o600)
 
     def last(self) -> dict[str, Any]:
         """What was noted about the last renewal, without the lock; empty if nothing is known."""
