@@ -8,7 +8,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from postfix_smtp import log
 from postfix_smtp.ipc.tlsmgr import BlockingTlsManagerClient, SessionPolicy
@@ -20,6 +20,7 @@ from postfix_smtp.tls.settings import EngineSettings, has_feature
 
 _MAX_CONTEXTS = 64
 _LOWEST_KNOWN, _HIGHEST_KNOWN = 0x0300, 0x0304
+_USUAL_CONFIGURATION = "/etc/ssl/openssl.cnf"
 _CONFIG_SINCE = ((3, 7, 6), (3, 8, 1), (3, 9))
 _DISABLING = "disabling TLS support"
 
@@ -128,9 +129,7 @@ class Engine:
             return context
         context = self._new_context()
         self._library.clear_errors()
-        try:
-            context.set_cipher_list(f"{cipher_list}:@SECLEVEL={int(match)}".encode())
-        except self._ssl.Error:
+        if not self._library.set_ciphers(context, f"{cipher_list}:@SECLEVEL={int(match)}"):
             return None
         context.set_options(protocols.options)
         self._limits(context, protocols, peer)
@@ -232,37 +231,74 @@ def _load_configuration(settings: EngineSettings) -> None:
     if path == "none":
         os.environ["OPENSSL_CONF"] = os.devnull
         return
-    if path == "default":
-        # The application name cannot be passed on; its section is not used.
-        return
-    if not path.startswith("/"):
+    optional = path == "default"
+    if optional:
+        path = os.environ.get("OPENSSL_CONF", _USUAL_CONFIGURATION)
+    elif not path.startswith("/"):
         log.warning(f"non-default tls_config_file = {path} is not an absolute pathname, {_DISABLING}")
         raise EngineError
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            text = file.read()
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.readlines()
     except OSError as error:
+        if not optional:
+            _configuration_failed(path, name, _missing_file(path, error))
+        return
+    sections = _application_sections(lines)
+    section = sections.get(name) or (sections.get("openssl_conf") if optional else None) if name else None
+    if not name and "openssl_conf" in sections:
+        os.environ["OPENSSL_CONF"] = path
+    elif section is not None:
+        # The library always takes the application ``openssl_conf``: let it find this name's section there.
+        _pretend(section, lines)
+    elif not optional:
+        wanted = name or "openssl_conf"
+        where = "../crypto/unknown:0"
         _configuration_failed(
             path,
             name,
-            [
-                f"error:{0x80000000 | (error.errno or 0):08X}:system library::{error.strerror}:"
-                f"../crypto/unknown:0:calling fopen({path}, rb)",
-                "error:10000080:BIO routines::no such file:../crypto/unknown:0:",
-                "error:07000072:configuration file routines::no such file:../crypto/unknown:0:",
-            ],
+            [f"error:0700006C:configuration file routines::no value:{where}:group=<NULL> name={wanted}:"],
         )
-    wanted = name or "openssl_conf"
-    if not any(line.partition("=")[0].strip() == wanted for line in text.splitlines()):
-        _configuration_failed(
-            path,
-            name,
-            [f"error:0700006C:configuration file routines::no value:../crypto/unknown:0:group=<NULL> name={wanted}"],
-        )
-    os.environ["OPENSSL_CONF"] = path
 
 
-def _configuration_failed(path: str, name: str, stack: list[str]) -> None:
+def _application_sections(lines: list[str]) -> dict[str, str]:
+    """The settings before the first section: application name -> section."""
+    found = {}
+    for line in lines:
+        text = line.partition("#")[0].strip()
+        if text.startswith("["):
+            break
+        name, equals, value = text.partition("=")
+        if equals:
+            found[name.strip()] = value.strip()
+    return found
+
+
+def _pretend(section: str, lines: list[str]) -> None:
+    """Have the library read the file with another section for its default application."""
+    descriptor = os.memfd_create("openssl.cnf", 0)
+    text = f"openssl_conf = {section}\n"
+    is_top = True
+    for line in lines:
+        is_top = is_top and not line.lstrip().startswith("[")
+        if not (is_top and line.partition("=")[0].strip() == "openssl_conf"):
+            text += line
+    os.write(descriptor, text.encode("utf-8", "surrogateescape"))
+    # Stays open: nobody knows when the library will read it.
+    os.environ["OPENSSL_CONF"] = f"/proc/self/fd/{descriptor}"
+
+
+def _missing_file(path: str, error: OSError) -> list[str]:
+    where = "../crypto/unknown:0"
+    number = 0x80000000 | (error.errno or 0)
+    return [
+        f"error:{number:08X}:system library::{error.strerror}:{where}:calling fopen({path}, rb):",
+        f"error:10000080:BIO routines::no such file:{where}:",
+        f"error:07000072:configuration file routines::no such file:{where}:",
+    ]
+
+
+def _configuration_failed(path: str, name: str, stack: list[str]) -> NoReturn:
     log.warning(
         f"error loading the '{name or 'global'}' settings from the {path} OpenSSL configuration file, {_DISABLING}"
     )

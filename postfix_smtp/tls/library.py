@@ -3,6 +3,7 @@
 Everything that touches a C object without pyOpenSSL's help is in this file and in :mod:`postfix_smtp.tls.layer`.
 """
 
+import os
 from typing import Any
 
 from OpenSSL import SSL, crypto
@@ -16,6 +17,8 @@ FFI: Any = SSL._ffi  # type: ignore[attr-defined]
 VERSION_NUMBER: int = LIB.OpenSSL_version_num()
 
 _SSL_LIBRARY = 20
+_SYSTEM_LIBRARY = 2
+_SYSTEM_FLAG = 0x80000000
 _ALERT_BASE = 1000
 _MAX_ALERT = 255
 ERROR_WANT_READ = 2
@@ -74,13 +77,16 @@ def error_stack() -> list[str]:
     while code := LIB.ERR_get_error():
         name = LIB.ERR_lib_error_string(code)
         text = LIB.ERR_reason_error_string(code)
-        number = LIB.ERR_GET_LIB(code)
-        reason = LIB.ERR_GET_REASON(code)
-        shown = _string(text) if text != FFI.NULL else f"reason({reason})"
+        number, reason = code >> 23 & 0xFF, code & 0x7FFFFF
+        if code & _SYSTEM_FLAG:
+            number, reason = _SYSTEM_LIBRARY, code & ~_SYSTEM_FLAG
+            shown = os.strerror(reason)
+        else:
+            shown = _string(text) if text != FFI.NULL else f"reason({reason})"
         where = "ssl" if number == _SSL_LIBRARY else "crypto"
         data = ""
         if number == _SSL_LIBRARY and 0 < reason - _ALERT_BASE <= _MAX_ALERT:
-            data = f"SSL alert number {reason - _ALERT_BASE}"
+            data = f"SSL alert number {reason - _ALERT_BASE}:"
         library = _string(name) if name != FFI.NULL else f"lib({number})"
         found.append(f"error:{code:08X}:{library}::{shown}:../{where}/unknown:0:{data}")
     return found
@@ -143,6 +149,12 @@ def set_groups(context: SSL.Context, names: list[str]) -> bool | None:
         return None
     done: bool = function(context._context, ":".join(names).encode()) == 1
     LIB.ERR_clear_error()
+    return done
+
+
+def set_ciphers(context: SSL.Context, text: str) -> bool:
+    """Choose the ciphers up to TLS 1.2; False, with the library's errors, if it has none of them."""
+    done: bool = LIB.SSL_CTX_set_cipher_list(context._context, text.encode("utf-8", "surrogateescape")) == 1
     return done
 
 
