@@ -50,6 +50,10 @@ class TlsInfo(Protocol):
     def is_matched(self) -> bool:
         """The certificate is trusted and matches the policy."""
 
+    @property
+    def must_match(self) -> bool:
+        """It has to; False also if the policy gave that up because no TLSA record was usable."""
+
 
 @dataclass(slots=True)
 class Context:

@@ -350,7 +350,7 @@ class Handshake:
                 f"Sender requested REQUIRETLS, but no {kind} server certificate was found. "
                 f"The last attempted server was {talk.peer.host}",
             )
-        if context.tls is TlsNeed.MATCH and not info.is_matched:
+        if context.tls is TlsNeed.MATCH and info.must_match and not info.is_matched:
             return local_failure("4.7.5", "Server certificate not verified", throttle=True)
         return None
 

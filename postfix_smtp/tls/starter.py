@@ -55,6 +55,11 @@ class Established:
     version: tuple[int, ...]
 
     @property
+    def must_match(self) -> bool:
+        """The certificate has to match."""
+        return self.level.must_match
+
+    @property
     def resumed(self) -> bool:
         """The handshake was a short one."""
         return self.connection.resumed

@@ -61,9 +61,8 @@ def _tls(level: Level, start: StartTls, info: TlsInfo | None, *, begun: bool) ->
     match start:
         case StartTls.ESTABLISHED:
             if info is not None and level.must_match:
-                final = getattr(info, "level", level)
-                if not final.must_match:
-                    return f"{name}:{final.text}"
+                if not info.must_match:
+                    return f"{name}:{Level.ENCRYPT.text}"
                 if not info.is_matched:
                     return f"!{name}"
             return name

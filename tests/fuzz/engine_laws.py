@@ -253,6 +253,8 @@ class Play:
 
 
 class _Tls:
+    must_match = True
+
     def __init__(self, is_trusted: bool, is_matched: bool) -> None:
         self.is_trusted = is_trusted
         self.is_matched = is_matched

@@ -9,3 +9,4 @@ class ScriptedTls:
 
     is_trusted: bool
     is_matched: bool
+    must_match: bool = True

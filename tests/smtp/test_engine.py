@@ -353,6 +353,8 @@ class TestTls:
 
 
 class _Tls:
+    must_match = True
+
     def __init__(self, is_trusted: bool, is_matched: bool) -> None:
         self.is_trusted, self.is_matched = is_trusted, is_matched
 
