@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tls_support import MemoryTls, client_tls, server_tls
+from memory_tls import MemoryTls, client_tls, server_tls
 
 from postfix_smtp.delivery.stream import RECEIVE_BOUND, Stream, TlsFailure
 from postfix_smtp.smtp.actions import ConnectionLost, TimedOut
