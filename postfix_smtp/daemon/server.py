@@ -172,8 +172,13 @@ class Server:
                 self._leave()
         elif self._taken and not self._leaving and not self._splitting:
             # Still accepting: TAKEN means that the loop was saturated
-            if (self._in_progress == 0 or not self._load.is_saturated()) and not self._tell(Status.AVAIL):
-                self._leave()
+            calm = self._in_progress == 0 or not self._load.is_saturated()
+            if calm or (served and not self._counted):
+                if not self._tell(Status.AVAIL):
+                    self._leave()
+                elif not calm:
+                    # That was for master(8)'s count only, as below
+                    self._tell(Status.TAKEN)
         elif served and not self._counted and not self._taken:
             # Without a TAKEN and an AVAIL master(8) would think that this process never served anybody, and hold up
             # the service when it crashes (process chapter 9.2)

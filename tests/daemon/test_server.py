@@ -105,6 +105,25 @@ def test_second_process_starts_only_when_the_first_is_full(world: World) -> None
     assert len(master.children) == 2
 
 
+def test_saturated_process_that_never_calms_down_is_counted_after_its_first_success() -> None:
+    saturate = (
+        "from postfix_smtp.daemon.load import LoadMeter\n"
+        "calls = []\n"
+        "LoadMeter.is_saturated = lambda self: bool(calls.append(1) or len(calls) > 1)\n"
+    )
+    with World(factory=FACTORY, prepare=saturate) as world:
+        (world.queue / "hold").mkdir()
+        master = world.start()
+        requests = Held(world)
+        requests.start("A1")
+        requests.wait_started("A1")
+        assert world.deliver(ok()).reply == DONE
+        world.wait(lambda: len(master.statuses) == 3)
+        assert [status for _, status in master.statuses] == [0, 1, 0]
+        assert master.children[0].uses == 1
+        assert requests.release("A1") == [DONE]
+
+
 @pytest.mark.parametrize("world", [{"max_idle": "1s"}], indirect=True)
 def test_idle_process_ends_with_status_0(world: World) -> None:
     master = world.start()
