@@ -1,16 +1,14 @@
 """The command line of ``postfix-smtp``, see postfix-smtp(1)."""
 
 import argparse
-import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import postfix_smtp
+from postfix_smtp.admin import oauth
 from postfix_smtp.admin.executables import DIRECTORY, InstallError, install, uninstall
-from postfix_smtp.config.installation import find_postconf
+from postfix_smtp.admin.places import Places
 from postfix_smtp.config.master_cf import services
 from postfix_smtp.errors import FatalError
 from postfix_smtp.text import to_text
@@ -53,32 +51,13 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_uninstall)
     command = commands.add_parser("check", parents=[common], help="tell whether the services would start")
     command.set_defaults(run=_check)
+    command = commands.add_parser("oauth", help="OAuth2 accounts: log in, show their state, try them")
+    oauth.add_commands(command, common)
     return parser
 
 
-class _Places:
-    """Where Postfix is, according to the options, the environment and postconf."""
-
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        postconf = arguments.postconf or shutil.which("postconf") or find_postconf()
-        if postconf is None:
-            raise InstallError("no postconf command found: is Postfix installed? See option --postconf")
-        self.postconf = os.path.abspath(postconf)
-        config = arguments.config_directory or os.environ.get("MAIL_CONFIG") or self._ask("-d", "config_directory")
-        self.config_directory = Path(config).absolute()
-        daemons = arguments.daemon_directory or self._ask("-c", str(self.config_directory), "-x", "daemon_directory")
-        self.daemon_directory = Path(daemons).absolute()
-
-    def _ask(self, *arguments: str) -> str:
-        result = subprocess.run([self.postconf, "-h", *arguments], capture_output=True, text=True, check=False)
-        answer = result.stdout.strip()
-        if result.returncode or not answer:
-            raise InstallError(result.stderr.strip() or f"{self.postconf} does not tell {arguments[-1]}")
-        return answer
-
-
 def _install(arguments: argparse.Namespace) -> int:
-    places = _Places(arguments)
+    places = Places(arguments)
     for path in install(places.daemon_directory, places.postconf):
         print(path)
     print(_INSTALLED.format(master_cf=places.config_directory / "master.cf", directory=DIRECTORY))
@@ -86,7 +65,7 @@ def _install(arguments: argparse.Namespace) -> int:
 
 
 def _uninstall(arguments: argparse.Namespace) -> int:
-    places = _Places(arguments)
+    places = Places(arguments)
     users = _users(places.config_directory / "master.cf")
     if users and not arguments.force:
         raise InstallError(f"still used by the services {', '.join(users)}; see option --force")
@@ -110,7 +89,7 @@ def _users(master_cf: Path) -> list[str]:
 def _check(arguments: argparse.Namespace) -> int:
     from postfix_smtp.admin.check import Report, check
 
-    places = _Places(arguments)
+    places = Places(arguments)
     report = Report()
     check(report, places.config_directory, places.daemon_directory, places.postconf)
     return int(report.failed)

@@ -39,12 +39,12 @@ class Bearer(Exchange):
     def answer(self, challenge: bytes) -> bytes:
         """The token was refused: give the server the opportunity to say so."""
         self.finished = True
-        self.refusal = _told(challenge)
+        self.refusal = refusal_of(challenge)
         return b"" if self.name == "XOAUTH2" else b"\1"
 
 
-def _told(challenge: bytes) -> str:
-    """The server's reason, on one line, bounded."""
+def refusal_of(challenge: bytes) -> str:
+    """Why a server refuses a token, from the JSON text in its 334 reply; one line, bounded."""
     try:
         told = json.loads(challenge)
     except (ValueError, RecursionError):

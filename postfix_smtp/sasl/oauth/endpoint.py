@@ -62,7 +62,7 @@ class Web:
     """
 
     def __init__(self, context: ssl.SSLContext, seconds: float, proxy: str = "") -> None:
-        self._context = context
+        self.context = context
         self._seconds = seconds
         self._proxy = proxy
 
@@ -112,10 +112,10 @@ class Web:
         if scheme != "https" or not host:
             raise TokenError("token endpoint must be an https URL", lasting=True)
         if not proxy:
-            return http.client.HTTPSConnection(host, port or 443, timeout=self._seconds, context=self._context)
+            return http.client.HTTPSConnection(host, port or 443, timeout=self._seconds, context=self.context)
         through = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         connection = http.client.HTTPSConnection(
-            through.hostname or "", through.port or 8080, timeout=self._seconds, context=self._context
+            through.hostname or "", through.port or 8080, timeout=self._seconds, context=self.context
         )
         connection.set_tunnel(host, port or 443)
         return connection

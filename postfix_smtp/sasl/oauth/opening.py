@@ -47,7 +47,7 @@ class OAuthSettings:
         )
 
 
-def open_accounts(settings: OAuthSettings, plugin_defaults: str = PLUGIN_DEFAULTS) -> Accounts:
+def open_accounts(settings: OAuthSettings) -> Accounts:
     """Open what can only be opened now.
 
     Certificates and modules take some megabytes, so they are loaded early only if something speaks for OAuth2: a folder
@@ -55,9 +55,8 @@ def open_accounts(settings: OAuthSettings, plugin_defaults: str = PLUGIN_DEFAULT
     loaded when a password first names a token file, which works outside a jail only.
     """
     folder = _open_folder(settings.folder)
-    raw = _read_defaults(plugin_defaults)
-    defaults = {name: raw[name] for name in _FROM_PLUGIN if raw.get(name)}
-    make_options = _options_maker(settings, raw, defaults)
+    raw, defaults = plugin_defaults()
+    make_options = options_maker(settings, raw, defaults)
     words = settings.mechanism_filter.lower()
     if folder is not None or raw or "xoauth2" in words or "oauthbearer" in words:
         options = make_options()
@@ -67,16 +66,26 @@ def open_accounts(settings: OAuthSettings, plugin_defaults: str = PLUGIN_DEFAULT
     return Accounts(locator, defaults, make_options)
 
 
-def _options_maker(
+def plugin_defaults(path: str = PLUGIN_DEFAULTS) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The plug-in's system-wide file, and those of its members that token files may leave out."""
+    raw = _read_defaults(path)
+    return raw, {name: raw[name] for name in _FROM_PLUGIN if raw.get(name)}
+
+
+def options_maker(
     settings: OAuthSettings, raw: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> "Callable[[], Options]":
+    """The means of renewal, made when they are needed."""
+
     def make() -> "Options":
         from postfix_smtp.sasl.oauth.endpoint import Web, no_trust, tls_context
         from postfix_smtp.sasl.oauth.errors import TokenError
         from postfix_smtp.sasl.oauth.renewal import Options
 
         try:
-            context = tls_context(settings.ca_file or str(raw.get("ca_bundle_file") or ""))
+            context = tls_context(
+                settings.ca_file or str(raw.get("ca_bundle_file") or ""), str(raw.get("ca_certs_dir") or "")
+            )
         except TokenError as failure:
             log.warning(f"OAuth2: {failure.reason}; token endpoints cannot be verified")
             context = no_trust()

@@ -156,14 +156,19 @@ class TokenFile:
             form["scope"] = scope
         return form
 
-    def rewritten(self, access_token: str, expiry: int, refresh_token: str | None) -> bytes:
+    def rewritten(self, access_token: str, expiry: int, refresh_token: str | None, **others: str) -> bytes:
         """The content of the file with a new token.
 
         Args:
             expiry: UNIX time.
             refresh_token: None if it stays the same.
+            others: more members to set.
         """
-        changes: dict[str, Any] = {"access_token": access_token, "expiry": str(expiry) if self.is_json else expiry}
+        changes: dict[str, Any] = {
+            **others,
+            "access_token": access_token,
+            "expiry": str(expiry) if self.is_json else expiry,
+        }
         if refresh_token is not None:
             changes["refresh_token"] = refresh_token
         if self.is_json:
