@@ -113,8 +113,8 @@ class Expansion:
             return False
         if self._domains is None:
             return True
-        _, at, domain = key.rpartition("@")
-        return bool(at) and bool(domain) and self._domains.match(domain)
+        local, _, domain = key.rpartition("@")
+        return bool(local) and bool(domain) and self._domains.match(domain)
 
     def joined(self, key: str, found: Iterable[str | None], limit_text: str) -> str | None:
         """The values as one, None if nothing is left of them. None among them is a database's NULL.

@@ -23,6 +23,7 @@ FILES = {
     "plain": SELECT,
     "limit": f"{SELECT}expansion_limit = 1\n",
     "domain": f"{SELECT}domain = d.org, e.org\n",
+    "domain of constant": "query = select 'x'\ndomain = d.org\n",
     "format": "query = select 'x@y.z'\nresult_format = %s/%u/%d/%S/%U/%D/%1/%2/%%\n",
     "local": "query = select 'xy'\nresult_format = %u/%S\n",
     "needs domain": "query = select 'xy'\nresult_format = %d/%S\n",
