@@ -102,9 +102,10 @@ class DnsServer:
         rtype = dns.rdatatype.to_text(query.question[0].rdtype)
         self.queries.append(f"{name} {rtype}")
         response = dns.message.make_response(query, recursion_available=True)
+        response.flags |= dns.flags.AD
         for _ in range(MAX_CHAIN):
-            if any(name == suffix or name.endswith("." + suffix) or not suffix for suffix in self.secure):
-                response.flags |= dns.flags.AD
+            if not any(name == suffix or name.endswith("." + suffix) or not suffix for suffix in self.secure):
+                response.flags &= ~dns.flags.AD
             records = self._zone.get(name)
             if records is None:
                 response.set_rcode(dns.rcode.NXDOMAIN)

@@ -156,7 +156,7 @@ class _Delivery:
         await self._begin_destination(tools.settings.hostname)
         plan = await self._plan(path, tools.settings.hostname, peer, None)
         if isinstance(plan, Failure):
-            log.warning(f"TLS policy lookup error for {path}/{peer.name}: {plan.dsn.reason}")
+            log.warning(f"TLS policy lookup error for {peer.name}/{path}: {plan.dsn.reason}")
             reporter.note(plan.dsn)
             return
         if self._load:

@@ -272,7 +272,9 @@ class _Preparation:
         """TLS as root: nothing of it is loaded if it is not configured."""
         p = self._p
         configured = p.text("smtp_tls_security_level") or p.flag("smtp_use_tls") or p.flag("smtp_enforce_tls")
-        if configured or p.text("smtp_tls_policy_maps") or p.text("smtp_tls_per_site") or p.version >= (3, 11):
+        configured = configured or p.text("smtp_tls_policy_maps") or p.text("smtp_tls_per_site")
+        reported = p.version >= (3, 10) and p.flag("smtp_tlsrpt_enable")
+        if configured or reported or p.version >= (3, 11):
             from postfix_smtp.tls.opening import open_tls
 
             self._tls = open_tls(p, self._tables)

@@ -105,6 +105,16 @@ class Stream:
         """A TLS layer is in use."""
         return self._layer is not None
 
+    @property
+    def own_address(self) -> str:
+        """Numeric address of this end; empty if it has none."""
+        if self._closed or self._sock.family not in (socket.AF_INET, socket.AF_INET6):
+            return ""
+        try:
+            return str(self._sock.getsockname()[0])
+        except OSError:
+            return ""
+
     def fileno(self) -> int:
         """The socket's descriptor."""
         return self._sock.fileno()

@@ -195,6 +195,13 @@ def fingerprint(octets: bytes, digest: str) -> str:
     return hashlib.new(digest, octets).digest().hex(":").upper()
 
 
+def signing_kind(scheme: int) -> str:
+    """The :attr:`Key.kind` of keys that make signatures of a TLS signature scheme."""
+    if scheme in (0x0807, 0x0808):
+        return "ED25519" if scheme == 0x0807 else "ED448"
+    return "ECDSA" if scheme & 0xFF == 3 else "RSA-PSS"
+
+
 def bare_key(public_key: bytes) -> bytes:
     """The key bits of a SubjectPublicKeyInfo without their algorithm."""
     return list(der.items(der.whole(public_key).content))[1].content[1:]

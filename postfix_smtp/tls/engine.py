@@ -4,6 +4,7 @@ A context is what the library calls everything that many connections have in com
 connection, so each is made when its policy is first met, and kept.
 """
 
+import errno
 import os
 import time
 from collections import OrderedDict
@@ -13,6 +14,7 @@ from typing import Any, NoReturn
 from postfix_smtp import log
 from postfix_smtp.ipc.tlsmgr import BlockingTlsManagerClient, SessionPolicy
 from postfix_smtp.tls import ciphers, options
+from postfix_smtp.tls.certificate import Key, signing_kind
 from postfix_smtp.tls.loglevel import LogFeature, parse_loglevel
 from postfix_smtp.tls.protocols import Protocols
 from postfix_smtp.tls.records import Digests, TlsaRecord, is_digest
@@ -36,7 +38,6 @@ class Engine:
         features: what is logged.
         digests: usable digest algorithms.
         session_policy: whether sessions are kept in tlsmgr(8).
-        client_key: own key, for the summary line; None without certificate.
     """
 
     def __init__(self, settings: EngineSettings, manager: BlockingTlsManagerClient) -> None:
@@ -81,12 +82,17 @@ class Engine:
             self._chains = credentials.load_chains(settings.chain_files, settings.key_pairs)
         except credentials.CredentialError as error:
             raise EngineError from error
-        self.client_key = self._chains[0].description if self._chains else None
+        self._client_keys = [key for key in (chain.description for chain in self._chains) if key is not None]
         self._choose_groups()
         policy = manager.policy(settings.cache_type)
         self.session_policy = policy if policy is not None and library.has_sessions() else SessionPolicy(False, 0)
         self._hooks: list[Callable[[Any], None]] = []
         self._contexts: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+
+    def client_key(self, scheme: int) -> Key | None:
+        """The own key that makes signatures of this TLS signature scheme, for the summary line."""
+        kind = signing_kind(scheme)
+        return next((key for key in self._client_keys if key.kind == kind), None)
 
     def logs(self, feature: LogFeature) -> bool:
         """Whether any of these features is logged."""
@@ -203,7 +209,7 @@ class Engine:
             places = [("CAfile", settings.ca_file), ("CApath", settings.ca_path)]
             shown = ", ".join(f'{name}="{place}"' for name, place in places if place)
             log.info(f"cannot load Certification Authority data, {shown}: {_DISABLING}")
-            library.log_errors(library.error_stack())
+            library.log_errors(_unreadable(settings.ca_file) or library.error_stack())
             raise EngineError
         if settings.append_default_ca:
             context.set_default_verify_paths()
@@ -221,6 +227,27 @@ class Engine:
             lambda names: library.set_groups(probe, names),
             library.is_known_object,
         )
+
+
+def _unreadable(path: str) -> list[str]:
+    """What the library's error stack looks like if a file of authorities cannot be opened; else nothing.
+
+    The bindings do not tell the name of the file.
+    """
+    where = "../crypto/unknown:0"
+    try:
+        with open(path, "rb"):
+            return []
+    except OSError as error:
+        number = error.errno or 0
+        second = (
+            "10000080:BIO routines::no such file" if number == errno.ENOENT else "10080002:BIO routines::system lib"
+        )
+        return [
+            f"error:{0x80000000 | number:08X}:system library::{error.strerror}:{where}:calling fopen({path}, r):",
+            f"error:{second}:{where}:",
+            f"error:05880002:x509 certificate routines::system lib:{where}:",
+        ]
 
 
 def _load_configuration(settings: EngineSettings) -> None:

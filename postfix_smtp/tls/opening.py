@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _FOLDED = TableFlags.LOCK | TableFlags.FOLD_FIX
 _STATUS_SINCE = (3, 11)
+_REPORTS_SINCE = (3, 10)
 
 
 @dataclass(slots=True)
@@ -54,9 +55,10 @@ def open_tls(parameters: Parameters, opener: "Callable[[], Opener]") -> Opened |
     """
     p = cast(TlsParameters, parameters)
     general, wanted = general_level(LevelSettings.from_parameters(p))
-    if not wanted:
-        return Opened(p, general) if p.version >= _STATUS_SINCE else None
     opened = Opened(p, general)
+    if not wanted:
+        _load_late_modules(p, has_engine=False)
+        return opened if p.version >= _REPORTS_SINCE else None
     p.evaluate_tls_library()
     from postfix_smtp.ipc.tlsmgr import BlockingTlsManagerClient
     from postfix_smtp.tls.engine import Engine, EngineError
@@ -78,7 +80,7 @@ def open_tls(parameters: Parameters, opener: "Callable[[], Opener]") -> Opened |
         manager.close()
     _open_tables(opened, opener)
     parse_loglevel(settings.loglevel_title, settings.loglevel)
-    _load_late_modules()
+    _load_late_modules(p, has_engine=opened.engine is not None)
     return opened
 
 
@@ -95,12 +97,15 @@ def _open_tables(opened: Opened, opener: "Callable[[], Opener]") -> None:
         opened.sites = opener().open_maps(p.spelling("smtp_tls_per_site"), sites, _FOLDED)
 
 
-def _load_late_modules() -> None:
+def _load_late_modules(p: Parameters, *, has_engine: bool) -> None:
     """Import now what is needed in the jail."""
     import postfix_smtp.tls.dane
     import postfix_smtp.tls.planner
     import postfix_smtp.tls.session_cache
-    import postfix_smtp.tls.starter  # noqa: F401
+    import postfix_smtp.tls.starter
+
+    if p.version >= _REPORTS_SINCE and p.flag("smtp_tlsrpt_enable"):
+        import postfix_smtp.tls.tlsrpt  # noqa: F401
 
 
 def open_requiretls(opened: Opened, opener: "Opener") -> None:
@@ -135,9 +140,16 @@ def finish_tls(opened: Opened, resolver: "Resolver | None") -> "Planner":
         TrustAnchorFiles(verbose=log_records),
         log_records=log_records,
     )
+    reporting = None
+    if p.version >= _REPORTS_SINCE:
+        from postfix_smtp.tls.tlsrpt import TlsRpt, TlsRptSettings
+
+        reports = TlsRptSettings.from_parameters(p, dns=resolver is not None, validate=settings.dnssec)
+        if reports is not None and resolver is not None:
+            reporting = TlsRpt(reports, resolver)
     rules: RequireTlsPolicy | None = opened.requiretls.find if opened.requiretls is not None else None
     shows_status = p.version >= _STATUS_SINCE and p.flag("smtp_log_tls_feature_status")
-    return Planner(settings, finder, _starter_maker(opened), rules, shows_status=shows_status)
+    return Planner(settings, finder, _starter_maker(opened), rules, reporting, shows_status=shows_status)
 
 
 def _starter_maker(opened: Opened) -> "StarterMaker | None":

@@ -164,12 +164,6 @@ class Plans:
         if isinstance(policy, PolicyError):
             self.failed_status = status.UNKNOWN
             return Failure(Dsn(policy.status, policy.reason))
-        level = policy.level
-        if address is None and level is Level.MAY:
-            log.warning(
-                "smtp_connect_local: opportunistic TLS encryption is not appropriate for unix-domain destinations."
-            )
-            policy = Policy(Level.NONE, reuse=policy.reuse)
         requiretls = await self.enforcement(domain)
         starter = None
         report = None
@@ -186,6 +180,11 @@ class Plans:
             requiretls or RequireTls.DISABLE,
             report=report,
         )
+        if address is None and policy.level is Level.MAY:
+            log.warning(
+                "smtp_connect_local: opportunistic TLS encryption is not appropriate for unix-domain destinations."
+            )
+            plan = plan.in_plaintext()
         if self._requiretls is not None:
             failure = status.requiretls_failure(policy.level, requiretls, peer.name, self._queue_id)
             if failure is not None:

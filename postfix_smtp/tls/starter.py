@@ -85,7 +85,7 @@ class _Seen:
     group: str = ""
     server_scheme: int = 0
     client_scheme: int = 0
-    ticket: bool = False
+    tickets: int = 0
     identified: bool = False
     saved: int = 0
 
@@ -350,7 +350,7 @@ class _Attempt:
                 else:
                     seen.server_scheme = messages.signature_scheme(octets)
             case messages.NEW_SESSION_TICKET if not sent:
-                seen.ticket = True
+                seen.tickets += 1
 
     def verified(self, ok: bool, error: int, depth: int, encoding: Certificates) -> int | None:
         """One result of verification."""
@@ -363,9 +363,11 @@ class _Attempt:
         level = demand.level
         resumed = bool(library.LIB.SSL_session_reused(connection._ssl))
         self._tls13 = connection.get_protocol_version() == 0x304
-        if not self._tls13 and (not resumed or self._seen.ticket) and (self._seen.identified or self._seen.ticket):
+        seen = self._seen
+        if not self._tls13 and (seen.tickets or (seen.identified and not resumed)):
+            seen.tickets = 1
             self._save()
-        self._seen.ticket = False
+        seen.tickets = 0
         if resumed and self._logs(LogFeature.CACHE):
             log.info(f"{self._hap}: Reusing old session")
         own = self._server_certificate(resumed)
@@ -411,7 +413,7 @@ class _Attempt:
             seen.group,
             own.key if own is not None else None,
             seen.server_scheme,
-            self._engine.client_key if seen.client_scheme else None,
+            self._engine.client_key(seen.client_scheme) if seen.client_scheme else None,
             seen.client_scheme,
         )
 
@@ -457,23 +459,23 @@ class _Attempt:
             return
         problem = self._verifier.problem
         if failure:
+            log.info(f"certificate verification failed for {self._hap}: external policy failure ({failure})")
             if report is not None:
                 report.external_failure(failure, info)
-            log.info(f"certificate verification failed for {self._hap}: external policy failure ({failure})")
         elif problem is not None:
             text = library.verify_text(problem.error)
-            if report is not None:
-                report.verification_failed(problem.error, text, info)
             for line in failure_lines(problem, self._hap, text):
                 log.info(line)
+            if report is not None:
+                report.verification_failed(problem.error, text, info)
 
     # Tickets
 
     def _after_read(self) -> None:
         """Application data was read; a ticket may have come with it."""
-        if self._seen.ticket and self._established:
-            self._seen.ticket = False
+        if self._seen.tickets and self._established:
             self._save()
+            self._seen.tickets = 0
 
     def _save(self) -> None:
         if self._cache is None or (self._version >= _FIRST_TICKET_ONLY and self._seen.saved):
@@ -483,5 +485,7 @@ class _Attempt:
             return
         self._seen.saved += 1
         if self._logs(LogFeature.CACHE):
-            log.info(f"save session {self._cache_id} to {self._cache.type} cache")
+            # Several tickets may have come in one read; only the last one is worth being kept.
+            for _ in range(1 if self._version >= _FIRST_TICKET_ONLY else self._seen.tickets):
+                log.info(f"save session {self._cache_id} to {self._cache.type} cache")
         self._cache.save(self._cache_id, der)
