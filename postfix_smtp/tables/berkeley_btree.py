@@ -2,7 +2,7 @@
 
 import struct
 
-from postfix_smtp.tables.berkeley_pages import DAMAGED, TYPE_AT, Pages
+from postfix_smtp.tables.berkeley_pages import DAMAGED, HEADER, TYPE_AT, Pages
 from postfix_smtp.tables.indexed import DamagedFile
 
 MAGIC = 0x00053162
@@ -30,24 +30,26 @@ def search(pages: Pages, key: bytes) -> bytes | None:
             raise DamagedFile(DAMAGED)
         above = level
         count = pages.meta.links.unpack_from(page, 12)[2]
-        offsets = pages.offsets(page, count)
+        if HEADER + 2 * count > len(page):
+            raise DamagedFile(DAMAGED)
         if kind == _LEAF:
-            return _in_leaf(pages, page, offsets, key)
+            return _in_leaf(pages, page, count, key)
         if kind != _INTERNAL or not count:
             raise DamagedFile(DAMAGED)
-        number = _child(pages, page, offsets, key)
+        number = _child(pages, page, count, key)
 
 
-def _child(pages: Pages, page: bytes, offsets: tuple[int, ...], key: bytes) -> int:
+def _child(pages: Pages, page: bytes, count: int, key: bytes) -> int:
     """The page below for keys from the last entry on that is not greater; the first is less than everything."""
-    first, last = 0, len(offsets) - 1
+    first, last = 0, count - 1
     while first < last:
         middle = (first + last + 1) // 2
-        if _internal_key(pages, page, offsets[middle]) <= key:
+        if _internal_key(pages, page, pages.offset(page, middle, count)) <= key:
             first = middle
         else:
             last = middle - 1
-    return int(struct.unpack(f"{pages.meta.order}I", _part(page, offsets[first] + 4, 4))[0])
+    child = _part(page, pages.offset(page, first, count) + 4, 4)
+    return int(struct.unpack(f"{pages.meta.order}I", child)[0])
 
 
 def _internal_key(pages: Pages, page: bytes, offset: int) -> bytes:
@@ -60,15 +62,15 @@ def _internal_key(pages: Pages, page: bytes, offset: int) -> bytes:
     raise DamagedFile(DAMAGED)
 
 
-def _in_leaf(pages: Pages, page: bytes, offsets: tuple[int, ...], key: bytes) -> bytes | None:
-    if len(offsets) % 2:
+def _in_leaf(pages: Pages, page: bytes, count: int, key: bytes) -> bytes | None:
+    if count % 2:
         raise DamagedFile(DAMAGED)
-    first, last = 0, len(offsets) // 2
+    first, last = 0, count // 2
     while first < last:
         middle = (first + last) // 2
-        kind, found = _leaf_item(pages, page, offsets[2 * middle])
+        kind, found = _leaf_item(pages, page, pages.offset(page, 2 * middle, count))
         if found == key:
-            data_kind, value = _leaf_item(pages, page, offsets[2 * middle + 1])
+            data_kind, value = _leaf_item(pages, page, pages.offset(page, 2 * middle + 1, count))
             return None if (kind | data_kind) & _DELETED else value
         if found < key:
             first = middle + 1
@@ -78,7 +80,9 @@ def _in_leaf(pages: Pages, page: bytes, offsets: tuple[int, ...], key: bytes) ->
 
 
 def _leaf_item(pages: Pages, page: bytes, offset: int) -> tuple[int, bytes]:
-    length, kind = struct.unpack(f"{pages.meta.order}HB", _part(page, offset, 3))
+    if offset + 3 > len(page):
+        raise DamagedFile(DAMAGED)
+    length, kind = pages.meta.offset.unpack_from(page, offset)[0], page[offset + 2]
     if kind & ~_DELETED == _INLINE:
         return kind, _part(page, offset + 3, length)
     if kind & ~_DELETED == _LONG:

@@ -1,7 +1,5 @@
 """Berkeley DB's extended linear hashing: from a key to its value (tables chapter 6.1)."""
 
-from operator import itemgetter
-
 from postfix_smtp.tables.berkeley_pages import DAMAGED, HEADER, TYPE_AT, Pages
 from postfix_smtp.tables.indexed import DamagedFile
 
@@ -18,7 +16,7 @@ def fnv(key: bytes) -> int:
     """The library's hash of a key, 32 bits."""
     number = 0
     for octet in key:
-        number = (number * _PRIME & 0xFFFFFFFF) ^ octet
+        number = (number * _PRIME ^ octet) & 0xFFFFFFFF
     return number
 
 
@@ -56,37 +54,48 @@ def search(pages: Pages, key: bytes) -> bytes | None:
 
 
 def _in_page(pages: Pages, page: bytes, count: int, key: bytes) -> bytes | None:
-    if count == 0:
+    if not count:
         return None
-    offsets = pages.offsets(page, count)
-    if count % 2:
+    low = HEADER + 2 * count
+    if low > len(page) or count % 2:
         raise DamagedFile(DAMAGED)
     # The octets are searched for in the whole page first: that is one call, where comparing keys is one for each.
     wanted = b"\1" + key
-    position = page.find(wanted, HEADER + 2 * count)
+    position = page.find(wanted, low)
     while position >= 0:
-        if position in offsets:
-            index = offsets.index(position)
-            if index % 2 == 0 and _end(page, offsets, index) == position + len(wanted):
-                return _item(pages, page, offsets, index + 1)
+        index = _entry_at(pages, page, low, position)
+        if index >= 0 and _end(pages, page, index, count) == position + len(wanted):
+            return _item(pages, page, index + 1, count)
         position = page.find(wanted, position + 1)
-    kinds = itemgetter(*offsets)(page)[::2]
-    if _LONG in kinds:
-        for index, kind in zip(range(0, count, 2), kinds, strict=True):
-            if kind == _LONG and _item(pages, page, offsets, index) == key:
-                return _item(pages, page, offsets, index + 1)
+    if page.find(_LONG, low) >= 0:
+        for index in range(0, count, 2):
+            if page[pages.offset(page, index, count)] == _LONG and _item(pages, page, index, count) == key:
+                return _item(pages, page, index + 1, count)
     return None
 
 
-def _end(page: bytes, offsets: tuple[int, ...], index: int) -> int:
+def _entry_at(pages: Pages, page: bytes, low: int, position: int) -> int:
+    """Which key is at `position`; -1 if none: the octets are part of something else."""
+    packed = pages.meta.offset.pack(position)
+    at = page.find(packed, HEADER, low)
+    while at >= 0:
+        if (at - HEADER) % 4 == 0:
+            return (at - HEADER) // 2
+        at = page.find(packed, at + 1, low)
+    return -1
+
+
+def _end(pages: Pages, page: bytes, index: int, count: int) -> int:
     """Where an item ends: items fill the page from its end downwards."""
-    return offsets[index - 1] if index else len(page)
+    return pages.offset(page, index - 1, count) if index else len(page)
 
 
-def _item(pages: Pages, page: bytes, offsets: tuple[int, ...], index: int) -> bytes:
-    item = page[offsets[index] : _end(page, offsets, index)]
-    if item[:1] == bytes([_INLINE]):
+def _item(pages: Pages, page: bytes, index: int, count: int) -> bytes:
+    item = page[pages.offset(page, index, count) : _end(pages, page, index, count)]
+    if not item:
+        raise DamagedFile(DAMAGED)
+    if item[0] == _INLINE:
         return item[1:]
-    if item[:1] == bytes([_LONG]):
+    if item[0] == _LONG:
         return pages.long_item(item[4:])
     raise DamagedFile(DAMAGED)

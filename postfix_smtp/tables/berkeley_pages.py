@@ -27,6 +27,7 @@ class Meta:
         page_size: octets.
         page_count: of the whole file.
         links: previous and next page, number of entries, offset of the free part, in the header of a page.
+        offset: of an entry, in a page.
     """
 
     octets: bytes
@@ -34,6 +35,7 @@ class Meta:
     page_size: int
     page_count: int
     links: struct.Struct
+    offset: struct.Struct
 
     def numbers(self, position: int, count: int) -> tuple[int, ...]:
         """32-bit numbers of the head."""
@@ -62,7 +64,9 @@ def parse_meta(octets: bytes, magic: int, file_size: int) -> Meta:
         raise DamagedFile(DAMAGED)
     if not _SMALLEST <= page_size <= _LARGEST or page_size & (page_size - 1) or file_size % page_size:
         raise DamagedFile(DAMAGED)
-    return Meta(octets, order, page_size, file_size // page_size, struct.Struct(f"{order}2I2H"))
+    return Meta(
+        octets, order, page_size, file_size // page_size, struct.Struct(f"{order}2I2H"), struct.Struct(f"{order}H")
+    )
 
 
 class Pages:
@@ -86,18 +90,16 @@ class Pages:
             raise DamagedFile(DAMAGED)
         return page
 
-    def offsets(self, page: bytes, count: int) -> tuple[int, ...]:
-        """Where the entries of a page are.
+    def offset(self, page: bytes, index: int, count: int) -> int:
+        """Where entry `index` of `count` is.
 
         Raises:
-            DamagedFile: not all of them in the page.
+            DamagedFile: not where an entry can be.
         """
-        if HEADER + 2 * count > len(page):
+        offset: int = self.meta.offset.unpack_from(page, HEADER + 2 * index)[0]
+        if not HEADER + 2 * count <= offset < len(page):
             raise DamagedFile(DAMAGED)
-        offsets = struct.unpack_from(f"{self.meta.order}{count}H", page, HEADER)
-        if count and (min(offsets) < HEADER + 2 * count or max(offsets) >= len(page)):
-            raise DamagedFile(DAMAGED)
-        return offsets
+        return offset
 
     def long_item(self, reference: bytes) -> bytes:
         """An item on pages of its own.

@@ -63,11 +63,13 @@ class CdbTable(IndexedTable):
             return None
         size = 8 + key_size + value_size
         if len(octets) < size:
+            if position + size > self._file.size():
+                raise DamagedFile(_DAMAGED)
             octets = self._read(position, size)
         return octets[8 + key_size : size] if octets[8 : 8 + key_size] == key else None
 
     def _read(self, position: int, size: int) -> bytes:
-        octets = self._file.read(position, size) if position + size <= self._file.size() else b""
+        octets = self._file.read(position, size)
         if len(octets) != size:
             raise DamagedFile(_DAMAGED)
         return octets

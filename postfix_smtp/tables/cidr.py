@@ -16,9 +16,14 @@ _STATEMENT = re.compile(r"(if|endif)(?![A-Za-z0-9])", re.IGNORECASE)
 
 @dataclass(slots=True)
 class _Rule:
-    """One rule; `value` is None for ``if``, which ends before rule number `end`."""
+    """One rule; `value` is None for ``if``, which ends before rule number `end`.
 
-    network: Network
+    `width` is the number of bits of an address, `shift` how many of them do not count.
+    """
+
+    address: int
+    width: int
+    shift: int
     wanted: bool
     value: str | None
     end: int = 0
@@ -38,20 +43,19 @@ class CidrTable(Table):
         packed = pack(key)
         if packed is None:
             return None
-        number = 0
-        while number < len(self._rules):
-            rule = self._rules[number]
+        address, width = int.from_bytes(packed, "big"), 8 * len(packed)
+        rules = self._rules
+        number, count = 0, len(rules)
+        while number < count:
+            rule = rules[number]
             number += 1
-            if rule.network.family == _family(key) and (packed in rule.network) == rule.wanted:
+            # A rule of the other family never applies, negated or not.
+            if rule.width == width and ((address ^ rule.address) >> rule.shift == 0) is rule.wanted:
                 if rule.value is not None:
                     return rule.value
             elif rule.value is None:
                 number = rule.end
         return None
-
-
-def _family(address: str) -> int:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def open_cidr(name: str, flags: TableFlags, opener: Opener) -> Table:
@@ -77,7 +81,7 @@ def _add(where: str, line: str, rules: list[_Rule], conditions: list[tuple[str, 
         network = _network(pattern)
         if not value:
             raise NetworkError("no lookup result")
-        rules.append(_Rule(network, wanted, value))
+        rules.append(_rule(network, wanted, value))
         return
     rest = line[statement.end() :].lstrip(WHITE)
     if statement[0].lower() == "endif":
@@ -88,9 +92,14 @@ def _add(where: str, line: str, rules: list[_Rule], conditions: list[tuple[str, 
         conditions.pop()[1].end = len(rules)
     else:
         wanted, pattern = _negation(rest)
-        rule = _Rule(_network(pattern), wanted, None)
+        rule = _rule(_network(pattern), wanted, None)
         rules.append(rule)
         conditions.append((where, rule))
+
+
+def _rule(network: Network, wanted: bool, value: str | None) -> _Rule:
+    width = 32 if network.family == socket.AF_INET else 128
+    return _Rule(network.address, width, width - network.length, wanted, value)
 
 
 def _network(pattern: str) -> Network:

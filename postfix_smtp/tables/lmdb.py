@@ -22,6 +22,7 @@ _HEADER = 16
 _LONGEST_KEY = 511
 #: A tree higher than this is damaged: pages lead back to each other.
 _HIGHEST = 64
+_MOST_PAGES = 2**46
 _PAGE_SIZES = frozenset(2**power for power in range(8, 17))
 
 _NO_LMDB = "MDB_INVALID: File is not an LMDB file"
@@ -36,6 +37,7 @@ _META_PAGE_SIZE_AT = _HEADER + 24
 _META_FLAGS_AT = _HEADER + 24 + 48 + 4
 _META_ROOT_AT = _HEADER + 24 + 48 + 40
 _META_TRANSACTION_AT = _HEADER + 24 + 96 + 8
+_OFFSET = struct.Struct("=H")
 _NODE = struct.Struct("=4H")
 _NUMBER = struct.Struct("=Q")
 
@@ -44,6 +46,8 @@ class LmdbTable(IndexedTable):
     """One file. Concurrent writers are allowed, so only a file that was replaced is a changed one."""
 
     locking = True
+    _metas = b"", b""  # of the last look-up, and what they said
+    _page_size = _root = 0
 
     def changed(self) -> bool:
         """The file was removed or replaced."""
@@ -70,13 +74,18 @@ class LmdbTable(IndexedTable):
             DamagedFile: not such a file.
         """
         first = self._file.read(0, _META_SIZE)
+        second = self._file.read(self._page_size, _META_SIZE) if self._page_size else b""
+        if (first, second) == self._metas:
+            return self._page_size, self._root
         size = self._check_meta(first)
         second = self._file.read(size, _META_SIZE)
         self._check_meta(second)
         newer = max((first, second), key=lambda meta: _NUMBER.unpack_from(meta, _META_TRANSACTION_AT))
         if struct.unpack_from("=H", newer, _META_FLAGS_AT)[0]:
             raise DamagedFile("MDB_INCOMPATIBLE: Operation and DB incompatible, or DB flags changed")
-        return size, _NUMBER.unpack_from(newer, _META_ROOT_AT)[0]
+        self._metas = first, second
+        self._page_size, self._root = size, _NUMBER.unpack_from(newer, _META_ROOT_AT)[0]
+        return self._page_size, self._root
 
     def _check_meta(self, meta: bytes) -> int:
         if len(meta) < _META_SIZE or not struct.unpack_from("=H", meta, 10)[0] & _META:
@@ -99,30 +108,26 @@ class LmdbTable(IndexedTable):
             count = (lower - _HEADER) // 2
             if not _HEADER <= lower <= upper <= size:
                 raise DamagedFile(_DAMAGED)
-            offsets = struct.unpack_from(f"={count}H", page, _HEADER)
             if flags & _LEAF:
-                return self._in_leaf(page, offsets, key)
+                return self._in_leaf(page, count, key)
             if not flags & _BRANCH or not count:
                 raise DamagedFile(_DAMAGED)
-            number = _child(page, offsets, key)
+            number = _child(page, count, key)
         raise DamagedFile(_DAMAGED)
 
     def _page(self, number: int, size: int) -> bytes:
-        if number * size >= self._file.size():
-            raise DamagedFile(_NO_PAGE)
-        page = self._file.read(number * size, size)
+        page = self._file.read(number * size, size) if number < _MOST_PAGES else b""
         if len(page) != size:
             raise DamagedFile(_NO_PAGE)
         if _NUMBER.unpack_from(page)[0] != number:
             raise DamagedFile(_DAMAGED)
         return page
 
-    def _in_leaf(self, page: bytes, offsets: tuple[int, ...], key: bytes) -> bytes | None:
-        first, last = 0, len(offsets)
+    def _in_leaf(self, page: bytes, count: int, key: bytes) -> bytes | None:
+        first, last = 0, count
         while first < last:
             middle = (first + last) // 2
-            low, high, flags, key_size = _node(page, offsets[middle])
-            start = offsets[middle] + 8
+            start, low, high, flags, key_size = _node(page, middle)
             found = _part(page, start, key_size)
             if found == key:
                 length = low | high << 16
@@ -148,24 +153,26 @@ class LmdbTable(IndexedTable):
         return self._file.read(number * size + _HEADER, length)
 
 
-def _child(page: bytes, offsets: tuple[int, ...], key: bytes) -> int:
+def _child(page: bytes, count: int, key: bytes) -> int:
     """The page below for keys from the last node on that is not greater; the first is less than everything."""
-    first, last = 0, len(offsets) - 1
+    first, last = 0, count - 1
     while first < last:
         middle = (first + last + 1) // 2
-        _, _, _, key_size = _node(page, offsets[middle])
-        if _part(page, offsets[middle] + 8, key_size) <= key:
+        start, _, _, _, key_size = _node(page, middle)
+        if _part(page, start, key_size) <= key:
             first = middle
         else:
             last = middle - 1
-    low, high, flags, _ = _node(page, offsets[first])
+    _, low, high, flags, _ = _node(page, first)
     return int(low | high << 16 | flags << 32)
 
 
-def _node(page: bytes, offset: int) -> tuple[int, ...]:
+def _node(page: bytes, index: int) -> tuple[int, int, int, int, int]:
+    """Where the key of a node begins, the two halves of its number, its flags, and the size of the key."""
+    offset = _OFFSET.unpack_from(page, _HEADER + 2 * index)[0]
     if not _HEADER <= offset <= len(page) - 8:
         raise DamagedFile(_DAMAGED)
-    return _NODE.unpack_from(page, offset)
+    return offset + 8, *_NODE.unpack_from(page, offset)
 
 
 def _part(page: bytes, start: int, length: int) -> bytes:
