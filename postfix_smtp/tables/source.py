@@ -1,10 +1,14 @@
 """The source format of indexed tables and texthash (tables chapter 6.5)."""
 
+import re
 from collections.abc import Iterator
 
 from postfix_smtp import log
 from postfix_smtp.config.lines import WHITE, logical_lines
 from postfix_smtp.tables.layers import is_utf8
+
+#: A key without quotes and backslashes, which is what nearly all are.
+_PLAIN = re.compile(r"""[^"\\ \t\n\v\f\r]*(?=[ \t\n\v\f\r]|\Z)""")
 
 
 def entries(text: str, path: str, version: tuple[int, ...], *, utf8: bool) -> Iterator[tuple[int, str, str]]:
@@ -13,25 +17,27 @@ def entries(text: str, path: str, version: tuple[int, ...], *, utf8: bool) -> It
     Quotes and backslashes stay in the key.
     """
     for number, line in logical_lines(text, path, version):
-        where = f"{path}, line {number}"
         if utf8 and not is_utf8(line):
-            log.warning(f'{where}: non-UTF-8 input "{line}" -- ignoring this line')
+            log.warning(f'{path}, line {number}: non-UTF-8 input "{line}" -- ignoring this line')
             continue
         end, quoted = _key_end(line)
         if quoted:
-            log.warning(f"{where}: unbalanced '\"' in '{line}' -- ignoring this line")
+            log.warning(f"{path}, line {number}: unbalanced '\"' in '{line}' -- ignoring this line")
             continue
         key, value = line[:end], line[end:].strip(WHITE)
         if not key or not value:
-            log.warning(f"{where}: expected format: key whitespace value -- ignoring this line")
+            log.warning(f"{path}, line {number}: expected format: key whitespace value -- ignoring this line")
             continue
         if key.endswith(":"):
-            log.warning(f'{where}: record is in "key: value" format; is this an alias file?')
+            log.warning(f'{path}, line {number}: record is in "key: value" format; is this an alias file?')
         yield number, key, value
 
 
 def _key_end(line: str) -> tuple[int, bool]:
     """Where the key ends, and whether a quote is still open there."""
+    plain = _PLAIN.match(line)
+    if plain is not None:
+        return plain.end(), False
     quoted = False
     position = 0
     while position < len(line):
