@@ -43,9 +43,11 @@ class OAuthEndpoint:
         forms: what token requests contained, in order.
         access_tokens: all that were issued, in order.
         refresh_token: the one that is valid now; empty after punishment.
+        revoked: access tokens that are not good any more, for whoever asks (RFC 7662).
         pending: how often a device code is answered with ``authorization_pending``.
     """
 
+    user = "user@example.com"
     client_id = "client"
     client_secret = "client-secret"
 
@@ -65,6 +67,7 @@ class OAuthEndpoint:
         self.access_tokens: list[str] = []
         self.refresh_token = secrets.token_urlsafe(24)
         self.pending = 1
+        self.revoked: set[str] = set()
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._released = threading.Event()
@@ -126,6 +129,10 @@ class OAuthEndpoint:
         form = {name: values[0] for name, values in parse_qs(octets.decode(), keep_blank_values=True).items()}
         if request.path == "/device":
             self._answer(request, 200, self._device())
+            return
+        if request.path == "/introspect":
+            active = form.get("token") in self.access_tokens and form.get("token") not in self.revoked
+            self._answer(request, 200, {"active": active, "username": self.user} if active else {"active": False})
             return
         with self._changed:
             behaviour = self.behaviour
