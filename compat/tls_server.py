@@ -186,6 +186,10 @@ class _Session:
     def _start_tls(self) -> None:
         match self._d.get("mode"):
             case "close":
+                # Not at once: what is unread would make a reset of it.
+                self._raw.shutdown(socket.SHUT_WR)
+                while self._raw.recv(4096):
+                    pass
                 raise _Ended
             case "garbage":
                 self._raw.recv(65536)
