@@ -56,8 +56,14 @@ class Authenticator(Protocol):
     async def has_credentials(self, tls: TlsInfo | None) -> bool:
         """Look the credentials up. Raises TableError (logged already)."""
 
-    async def choose(self, mechanisms: str, tls: TlsInfo | None) -> Mechanism | Failure:
-        """The mechanism to use; a Failure if none is suitable or the failure cache knows better."""
+    async def choose(
+        self, mechanisms: str, tls: TlsInfo | None, connection: object | None = None
+    ) -> Mechanism | Failure:
+        """The mechanism to use; a Failure if none is suitable or the failure cache knows better.
+
+        Args:
+            connection: the TLS library's object, for mechanisms that are bound to the session.
+        """
 
     async def refused(self, reply: Reply) -> Mechanism | str | None:
         """The server's final reply to the exchange was a refusal.
@@ -367,7 +373,7 @@ class Session:
             case Need.CREDENTIALS:
                 return await authenticator.has_credentials(self.tls)
             case actions.ChooseMechanism(mechanisms):
-                return await authenticator.choose(mechanisms, self.tls)
+                return await authenticator.choose(mechanisms, self.tls, self.stream.tls_connection)
             case actions.AuthenticationRefused(reply):
                 return await authenticator.refused(reply)
             case actions.Respond(mechanism, None):

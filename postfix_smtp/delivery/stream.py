@@ -115,6 +115,11 @@ class Stream:
         except OSError:
             return ""
 
+    @property
+    def tls_connection(self) -> object | None:
+        """The TLS library's object, for what must be asked of the library itself; None without TLS."""
+        return getattr(self._layer, "connection", None)
+
     def fileno(self) -> int:
         """The socket's descriptor."""
         return self._sock.fileno()

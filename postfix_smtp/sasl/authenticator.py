@@ -1,6 +1,6 @@
 """Authentication to one server for one message; implements :class:`postfix_smtp.delivery.session.Authenticator`."""
 
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 from postfix_smtp import log
 from postfix_smtp.dsn import Dsn
@@ -21,13 +21,6 @@ from postfix_smtp.smtp.reply import Reply
 
 if TYPE_CHECKING:
     from postfix_smtp.tables.match_list import MatchList
-
-
-class Bindable(Protocol):
-    """A TLS session that channels can be bound to."""
-
-    def channel_binding(self, kind: str) -> bytes | None:
-        """Binding data of one kind, None if this session has none of it."""
 
 
 class Sasl:
@@ -114,7 +107,9 @@ class ServerAuthenticator:
                 log.info(f"smtp_sasl_passwd_lookup: host `{host}' user `{self._credentials.user}' pass `[hidden]'")
         return self._credentials is not None
 
-    async def choose(self, mechanisms: str, tls: TlsInfo | None) -> Exchange | Failure:
+    async def choose(
+        self, mechanisms: str, tls: TlsInfo | None, connection: object | None = None
+    ) -> Exchange | Failure:
         """The mechanism to use, ready to start."""
         sasl, peer, credentials = self._sasl, self._peer, self._credentials
         assert credentials is not None
@@ -134,7 +129,7 @@ class ServerAuthenticator:
             known = await sasl.cache.find(peer.name, credentials)
             if known is not None:
                 return self._refused_before(*known)
-        binding = self._binding(mechanisms, tls)
+        binding = self._binding(mechanisms, tls, connection)
         kinds = sasl.kinds if binding is None else choice.SCRAM_PLUS + sasl.kinds
         kind = choice.choose(kinds, mechanisms, wanted)
         if kind is None:
@@ -161,14 +156,15 @@ class ServerAuthenticator:
             await self._sasl.cache.add(self._peer.name, self._credentials, reply)
         return None
 
-    def _binding(self, mechanisms: str, tls: TlsInfo | None) -> ChannelBinding | None:
+    def _binding(self, mechanisms: str, tls: TlsInfo | None, connection: object | None) -> ChannelBinding | None:
         """How to bind to the TLS session, if that is wanted, possible, and of use here."""
         kinds = self._sasl.settings.bindings
-        if tls is None or not kinds or "-PLUS" not in mechanisms.upper() or not hasattr(tls, "channel_binding"):
+        if tls is None or connection is None or not kinds or "-PLUS" not in mechanisms.upper():
             return None
-        session = cast(Bindable, tls)
+        from postfix_smtp.sasl.channel_binding import binding_data
+
         for kind in kinds:
-            data = session.channel_binding(kind)
+            data = binding_data(connection, kind, resumed=bool(getattr(tls, "resumed", False)))
             if data is not None:
                 return ChannelBinding(kind, data)
         return None

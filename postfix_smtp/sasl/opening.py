@@ -35,6 +35,8 @@ def open_sasl(p: Parameters, opener: "Opener", domains: Callable[[], LocalDomain
         FatalError: something is not as it must be.
     """
     settings = SaslSettings.from_parameters(p)
+    if settings.bindings:
+        import postfix_smtp.sasl.channel_binding  # noqa: F401 - may be needed in the jail
     title = p.spelling("smtp_sasl_password_maps")
     maps = opener.open_maps(title, settings.passwords, _FLAGS) or Maps(title, [])
     senders = None

@@ -148,7 +148,7 @@ class Hooks:
     async def has_credentials(self, tls: object) -> bool:
         return await self.client.authenticator.has_credentials(None)
 
-    async def choose(self, mechanisms: str, tls: object) -> Mechanism | Failure:
+    async def choose(self, mechanisms: str, tls: object, connection: object = None) -> Mechanism | Failure:
         return await self.client.authenticator.choose(mechanisms, None)
 
     async def refused(self, reply: Reply) -> Mechanism | str | None:
