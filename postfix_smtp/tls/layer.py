@@ -84,14 +84,19 @@ class Layer:
 
     def encrypt(self, octets: bytes | bytearray | memoryview) -> None:
         """Turn application data into output. Raises TlsFailure."""
-        size = len(octets)
-        if not size:
+        left = len(octets)
+        if not left:
             return
         LIB.ERR_clear_error()
-        result = LIB.SSL_write(self._ssl, FFI.from_buffer(octets), size)
-        if result != size:
-            self._judge(result)
-            raise TlsFailure
+        pointer = FFI.from_buffer(octets)
+        # pyOpenSSL's contexts write one record a call.
+        while left:
+            written = LIB.SSL_write(self._ssl, pointer, left)
+            if written <= 0:
+                self._judge(written)
+                raise TlsFailure
+            pointer += written
+            left -= written
 
     def decrypt(self) -> bytes:
         """Application data that has come so far, possibly empty. Raises TlsFailure."""
