@@ -157,25 +157,38 @@ class Certificate:
         Args:
             peer: folded name and address for warnings.
         """
-        value = _first(self._subject, _COMMON_NAME)
-        return None if value is None else _text(value, "subject CN", peer)
+        return _told(self._subject_text, peer)
 
     def issuer_name(self, peer: str) -> str | None:
         """The first common name of the issuer, else its organization."""
-        value = _first(self._issuer, _COMMON_NAME)
-        if value is not None:
-            text = _text(value, "issuer CN", peer)
+        for found in self._issuer_texts:
+            text = _told(found, peer)
             if text is not None:
                 return text
-        value = _first(self._issuer, _ORGANIZATION)
-        return None if value is None else _text(value, "issuer Organization", peer)
+        return None
 
-    @property
+    @cached_property
+    def _subject_text(self) -> tuple[str | None, str]:
+        value = _first(self._subject, _COMMON_NAME)
+        return (None, "") if value is None else _text(value, "subject CN")
+
+    @cached_property
+    def _issuer_texts(self) -> list[tuple[str | None, str]]:
+        found = []
+        for kind, label in ((_COMMON_NAME, "issuer CN"), (_ORGANIZATION, "issuer Organization")):
+            value = _first(self._issuer, kind)
+            if value is not None:
+                found.append(_text(value, label))
+                if found[-1][0] is not None:
+                    break
+        return found
+
+    @cached_property
     def subject_line(self) -> str:
         """The subject as ``/O=Example/CN=mx``."""
         return _oneline(self._subject)
 
-    @property
+    @cached_property
     def issuer_line(self) -> str:
         """The issuer in the same form."""
         return _oneline(self._issuer)
@@ -270,22 +283,26 @@ def _decode(value: Item) -> str | None:
     return text
 
 
-def _text(value: Item, label: str, peer: str) -> str | None:
+def _text(value: Item, label: str) -> tuple[str | None, str]:
+    """A name as log lines show it, or what to warn about."""
     text = _decode(value)
     if text is None:
-        log.warning(f"tls_text_name: {peer}: error decoding peer {label} of ASN.1 type={value.tag}")
-        return None
+        return None, f"error decoding peer {label} of ASN.1 type={value.tag}"
     text = text.rstrip("\0")
     size = len(text.encode())
     if size > _MAX_TEXT:
-        log.warning(f"tls_text_name: {peer}: peer {label} too long: {size}")
-        return None
+        return None, f"peer {label} too long: {size}"
     if "\0" in text:
-        log.warning(f"tls_text_name: {peer}: NULL character in peer {label}")
-        return None
+        return None, f"NULL character in peer {label}"
     if any(char < " " or char == "\x7f" for char in text):
-        log.warning(f"tls_text_name: {peer}: non-printable content in peer {label}")
-        return None
+        return None, f"non-printable content in peer {label}"
+    return text, ""
+
+
+def _told(found: tuple[str | None, str], peer: str) -> str | None:
+    text, problem = found
+    if problem:
+        log.warning(f"tls_text_name: {peer}: {problem}")
     return text
 
 

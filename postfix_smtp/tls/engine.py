@@ -13,10 +13,11 @@ from typing import Any, NoReturn
 
 from postfix_smtp import log
 from postfix_smtp.ipc.tlsmgr import BlockingTlsManagerClient, SessionPolicy
-from postfix_smtp.tls import ciphers, options
+from postfix_smtp.tls import ciphers as ciphers_module
+from postfix_smtp.tls import options
 from postfix_smtp.tls.certificate import Key, signing_kind
 from postfix_smtp.tls.loglevel import LogFeature, parse_loglevel
-from postfix_smtp.tls.protocols import Protocols
+from postfix_smtp.tls.protocols import Protocols, parse_protocols
 from postfix_smtp.tls.records import Digests, TlsaRecord, is_digest
 from postfix_smtp.tls.settings import EngineSettings, has_feature
 
@@ -74,7 +75,7 @@ class Engine:
             options.option_bits(settings.disable_workarounds, settings.ssl_options, settings.version)
             | options.IGNORE_UNEXPECTED_EOF
         )
-        self.cipher_lists = ciphers.base_lists(settings.cipher_lists, settings.version)
+        self.cipher_lists = ciphers_module.base_lists(settings.cipher_lists, settings.version)
         self._groups: list[str] = []
         self._chains: list[Any] = []
         self._trust = self._load_trust()
@@ -86,6 +87,7 @@ class Engine:
         self._choose_groups()
         policy = manager.policy(settings.cache_type)
         self.session_policy = policy if policy is not None and library.has_sessions() else SessionPolicy(False, 0)
+        self._lists: dict[tuple[str, str, str], tuple[Protocols, str]] = {}
         self._hooks: list[Callable[[Any], None]] = []
         self._contexts: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
@@ -108,6 +110,27 @@ class Engine:
 
     # Contexts
 
+    def lists(self, protocols: str, ciphers: str, exclude: str, endpoint: str) -> tuple[Protocols, str] | None:
+        """Protocols, and the cipher list, of a policy; None if they are malformed, which is logged.
+
+        Args:
+            endpoint: name and address for warnings.
+        """
+        key = protocols, ciphers, exclude
+        known = self._lists.get(key)
+        if known is None:
+            versions = parse_protocols(protocols)
+            if versions is None:
+                log.warning(f'{endpoint}: Invalid TLS protocol list "{protocols}": aborting TLS session')
+                return None
+            text = ciphers_module.cipher_list(self.cipher_lists, ciphers, exclude, endpoint.lower())
+            if text is None:
+                return None
+            if len(self._lists) >= _MAX_CONTEXTS:
+                self._lists.clear()
+            known = self._lists[key] = versions, text
+        return known
+
     def context(
         self,
         cipher_list: str,
@@ -115,6 +138,7 @@ class Engine:
         peer: str,
         *,
         match: bool,
+        watched: bool = True,
         records: tuple[TlsaRecord, ...] | None = None,
         anchors: Sequence[bytes] = (),
     ) -> Any:
@@ -123,11 +147,12 @@ class Engine:
         Args:
             peer: folded name and address for warnings.
             match: security level 1 instead of 0.
+            watched: the hooks are wanted.
             records: trust anchors in place of the configured authorities: the context is for them alone; None: there
                 are none.
             anchors: the certificates (DER) among them.
         """
-        key = (cipher_list, protocols, match, records)
+        key = (cipher_list, protocols, match, watched, records)
         context = self._contexts.get(key)
         if context is not None:
             self._contexts.move_to_end(key)
@@ -147,8 +172,9 @@ class Engine:
             for encoding in anchors:
                 self.trust(context, encoding)
         self._install_credentials(context, self._chains)
-        for hook in self._hooks:
-            hook(context)
+        if watched:
+            for hook in self._hooks:
+                hook(context)
         self._contexts[key] = context
         if len(self._contexts) > _MAX_CONTEXTS:
             self._contexts.popitem(last=False)

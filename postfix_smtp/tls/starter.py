@@ -12,14 +12,13 @@ from postfix_smtp.smtp.peer import Peer
 from postfix_smtp.tls import library, messages, names, session_id, summary
 from postfix_smtp.tls.callbacks import Callbacks, Certificates
 from postfix_smtp.tls.certificate import Certificate, bare_key, certificate, fingerprint
-from postfix_smtp.tls.ciphers import cipher_list
 from postfix_smtp.tls.dump import dump
 from postfix_smtp.tls.engine import Engine
 from postfix_smtp.tls.layer import Layer
 from postfix_smtp.tls.levels import Level
 from postfix_smtp.tls.loglevel import LogFeature
 from postfix_smtp.tls.policy import Policy, Server
-from postfix_smtp.tls.protocols import NO_OLD_SSL, Protocols, parse_protocols
+from postfix_smtp.tls.protocols import NO_OLD_SSL, Protocols
 from postfix_smtp.tls.records import TRUST_ANCHOR, TlsaRecord
 from postfix_smtp.tls.reporting import SessionReport
 from postfix_smtp.tls.session_cache import SessionCache
@@ -158,6 +157,10 @@ class _Attempt:
         self._context: Any = None
         self._connection: Any = None
         self._established = False
+        # Where nobody asks who the server is and what was agreed, the library need not tell.
+        self._watched = bool(
+            engine.features or policy.reuse or policy.level.must_match or cache is not None or policy.external.failure
+        )
 
     # Preparation (TLS chapter 5.1, steps 1 to 7)
 
@@ -166,15 +169,12 @@ class _Attempt:
         policy, engine, endpoint = self._policy, self._engine, self._peer.endpoint
         if self._logs(LogFeature.VERBOSE):
             log.info(f"setting up TLS connection to {endpoint}")
-        protocols = parse_protocols(policy.protocols)
-        if protocols is None:
-            log.warning(f'{endpoint}: Invalid TLS protocol list "{policy.protocols}": aborting TLS session')
+        lists = engine.lists(policy.protocols, policy.ciphers, policy.exclude, endpoint)
+        if lists is None:
             raise _Refused
+        protocols, ciphers = lists
         if policy.level.uses_tlsa:
             protocols = protocols.without(NO_OLD_SSL)
-        ciphers = cipher_list(engine.cipher_lists, policy.ciphers, policy.exclude, self._hap)
-        if ciphers is None:
-            raise _Refused
         sni = self._sni()
         demand = self._demand(report)
         self._demanded = demand
@@ -192,6 +192,7 @@ class _Attempt:
             protocols,
             self._hap,
             match=demand.level.must_match,
+            watched=self._watched,
             records=anchors if demand.records else None,
             anchors=self._verifier.whole_anchors,
         )
@@ -209,7 +210,8 @@ class _Attempt:
             self._connection.set_tlsext_host_name(sni.encode("utf-8", "surrogateescape"))
             if self._logs(LogFeature.SSL_DEBUG):
                 log.info(f"{endpoint}: SNI hostname: {sni}")
-        self._callbacks.watch(self._connection, self)
+        if self._watched:
+            self._callbacks.watch(self._connection, self)
         if self._cache is not None:
             above = demand.level.must_match
             properties = SessionProperties(
@@ -370,10 +372,11 @@ class _Attempt:
         seen.tickets = 0
         if resumed and self._logs(LogFeature.CACHE):
             log.info(f"{self._hap}: Reusing old session")
-        own = self._server_certificate(resumed)
+        own = self._server_certificate()
         failure = self._policy.external.failure if self._policy.level.must_match else ""
-        result = library.LIB.SSL_get_verify_result(connection._ssl) if resumed else verifier.result
-        is_good = own is not None and not failure and (result == OK if resumed else verifier.is_good)
+        is_told = resumed or not self._watched
+        result = library.LIB.SSL_get_verify_result(connection._ssl) if is_told else verifier.result
+        is_good = own is not None and not failure and (result == OK if is_told else verifier.is_good)
         weak = self._version >= _WEAK_MISMATCH and level.must_match and result == HOST_MISMATCH
         info = Established(
             level,
@@ -388,10 +391,9 @@ class _Attempt:
             log.info(info.line("established", self._peer))
         return info
 
-    def _server_certificate(self, resumed: bool) -> Certificate | None:
-        if not resumed:
-            chain = self._verifier.chain
-            return certificate(chain[0]) if chain else None
+    def _server_certificate(self) -> Certificate | None:
+        if self._verifier.chain:
+            return certificate(self._verifier.chain[0])
         held = self._connection.get_peer_certificate()
         if held is None:
             return None

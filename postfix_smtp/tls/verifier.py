@@ -36,6 +36,8 @@ HOST_MISMATCH, ADDRESS_MISMATCH = 62, 64
 _NO_ANCHOR = (2, SELF_SIGNED, UNTRUSTED_ROOT, NO_ISSUER, 27)
 #: Errors about the server's own certificate that are found before its names are looked at.
 _BEFORE_NAMES = (SELF_SIGNED, NO_ISSUER, CHAIN_TOO_LONG, 24, 25, 26, NO_MATCH, KEY_TOO_WEAK, 67, 68, 79)
+#: Errors whose log line names the issuer.
+_SHOWS_ISSUER = (UNTRUSTED_ROOT, NO_ISSUER)
 _WEAK_MISMATCH = (3, 10, 4)
 
 #: Whether a certificate (DER) is signed by a bare key (SubjectPublicKeyInfo).
@@ -256,7 +258,8 @@ class Verifier:
         known = self.problem
         if known is not None and not depth < known.depth:
             return
-        self.problem = Problem(error, depth, _issuer(encoding))
+        issuer = _issuer(encoding) if error in _SHOWS_ISSUER else ""
+        self.problem = Problem(error, depth, issuer)
 
     def _tell(self, encoding: Callable[[], bytes], depth: int, ok: bool) -> None:
         if self._verbose:
@@ -288,7 +291,7 @@ class Verifier:
             wins = known is None or known.depth > 0 or known.error not in _BEFORE_NAMES
         if wins:
             self._tell(encoding, 0, False)
-            self.problem = Problem(error, 0, _issuer(encoding))
+            self.problem = Problem(error, 0)
 
     # What matched
 
