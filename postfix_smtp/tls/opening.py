@@ -167,7 +167,7 @@ def _starter_maker(opened: Opened) -> "StarterMaker | None":
     cache = None
     if engine.session_policy.enabled:
         manager = TlsManagerClient(IpcSettings.from_parameters(opened.parameters))
-        cache = SessionCache(manager, engine.settings.cache_type)
+        cache = SessionCache(manager, engine.settings.cache_type, engine.session_policy.timeout)
 
     def make(policy: Policy, server: Server, peer: Peer, report: SessionReport | None) -> TlsStarter:
         return Starter(engine, callbacks, cache, policy, server, peer, report)
