@@ -89,17 +89,18 @@ class Expansion:
     Args:
         spec: ``type:name``, for warnings.
         limit: default of ``expansion_limit``.
-        highest: what it may be at most, 0 for no maximum.
+        result: another name of ``result_format``, which takes its place if it is set.
     """
 
     def __init__(
-        self, spec: str, parameters: TableParameters, opener: Opener, limit: int = 0, highest: int = 0, lowest: int = 0
+        self, spec: str, parameters: TableParameters, opener: Opener, limit: int = 0, result: str = "result_format"
     ) -> None:
         self._spec = spec
         self._name = parameters.name
-        self._result = Template(parameters.text("result_format", "%s", 1), parameters.name, "result")
+        template = parameters.text(result, parameters.text("result_format", "%s", 1), 1)
+        self._result = Template(template, parameters.name, "result")
         domains = parameters.text("domain")
-        self.limit = parameters.number("expansion_limit", limit, lowest, highest)
+        self.limit = parameters.number("expansion_limit", limit)
         self._domains = MatchList(spec, domains, opener, Style.STRING) if domains.strip() else None
 
     def wants(self, key: str) -> bool:
