@@ -154,10 +154,13 @@ class Player:
         async def run() -> None:
             await program.start()
             for message in range(case.get("messages", 1)):
-                delivery = world.message(
-                    [f"u{message}@d{number}.test"], content.encode(), nexthop=nexthop, options=options
-                )
-                await program.deliver(delivery)
+                recipients = [f"u{message}@d{number}.test"]
+                # A queue manager tries again when the message has become older.
+                for age in (0.0, 10.0) if "queue_run_delay" in self._group["config"] else (0.5,):
+                    delivery = world.message(recipients, content.encode(), nexthop=nexthop, options=options, age=age)
+                    reply = await program.deliver(delivery)
+                    if reply.all_final:
+                        break
             await asyncio.sleep(0)
             await program.stop()
 

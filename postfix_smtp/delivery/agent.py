@@ -9,6 +9,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from postfix_smtp import log
@@ -277,6 +278,7 @@ class _Delivery:
             if session.tls is not None and self._tools.tls is not None:
                 self._tools.tls.log_reuse(session.tls, peer)
             context = await self._context(plan, peer, kept.is_best, kept.destination, detect_loops=False)
+            context.plaintext_retry = False
             if not await session.probe(context):
                 session.close()
                 return False
@@ -360,7 +362,9 @@ class _Delivery:
             if self._shows_tls:
                 reporter.tls_status = plan.status(session.starttls, session.tls, announced=session.offers_requiretls)
             reporter.session_begins(peer)
+            reporter.has_credentials = _credentials_for(context)
             if failure is not None:
+                failure = await reporter.without_exposure(failure)
                 again = failure.retry_plaintext
                 reporter.is_final = final and not again
                 await reporter.all_failed(failure)
@@ -561,6 +565,12 @@ class _Delivery:
         if raised:
             self._is_raised = False
             log.verbosity.set(log.verbosity.get() - self._tools.debug_level)
+
+
+def _credentials_for(context: SessionContext) -> Callable[[], Awaitable[bool]] | None:
+    """Tells whether the server is one that we log in to; None without SASL."""
+    authenticator = context.authenticator
+    return None if authenticator is None else lambda: authenticator.has_credentials(None)
 
 
 def _peer(address: Address) -> Peer:

@@ -84,6 +84,7 @@ class Reporter:
         tls_status: value of ``tls=`` for log lines (3.11).
         completed_session: a session of this request ran to its end.
         throttled: the current session had a failure that is the destination's fault.
+        has_credentials: whether we log in to the server of the current session; None without SASL. Set by the agent.
         retry_plaintext: the current session failed in TLS, and the same address may be tried without.
     """
 
@@ -121,6 +122,7 @@ class Reporter:
         self.completed_session = False
         self.throttled = False
         self.retry_plaintext = False
+        self.has_credentials: Callable[[], Awaitable[bool]] | None = None
 
     # What the agent says
 
@@ -212,6 +214,7 @@ class Reporter:
 
     async def all_failed(self, failure: Failure) -> None:
         """Every recipient not reported yet failed for one reason."""
+        failure = await self.without_exposure(failure)
         self.last = failure.dsn
         self.throttled = self.throttled or failure.throttle
         self.retry_plaintext = failure.retry_plaintext
@@ -231,6 +234,16 @@ class Reporter:
                 self._host_status = failure.dsn
         if failure.corrupt_queue_file and self._all_final:
             self._queue_file.mark_corrupt()
+
+    async def without_exposure(self, failure: Failure) -> Failure:
+        """The failure without a retry in plaintext if a password would be sent then (TLS chapter 2.8)."""
+        if not failure.retry_plaintext or self.has_credentials is None:
+            return failure
+        try:
+            exposed = await self.has_credentials()
+        except TableError:
+            exposed = True
+        return replace(failure, retry_plaintext=False) if exposed else failure
 
     def _goes_on(self, failure: Failure) -> bool:
         soft = failure.dsn.is_soft or self._settings.soft_bounce or failure.soft_unless_final

