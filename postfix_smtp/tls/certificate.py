@@ -229,6 +229,12 @@ def is_public_key(octets: bytes) -> bool:
         return False
 
 
+def load_codecs() -> None:
+    """Load what names may be encoded in: behind a jail nothing can be loaded any more."""
+    for codec in _CODECS.values():
+        b"".decode(codec)
+
+
 def network_address(text: str) -> bytes | None:
     """The network form of a numeric address; None if `text` is none."""
     for family in (socket.AF_INET, socket.AF_INET6):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from postfix_smtp import log
 from postfix_smtp.config.access import Parameters
+from postfix_smtp.config.expand import compatibility_level
 from postfix_smtp.config.lists import split_tables
 from postfix_smtp.ipc.settings import IpcSettings
 from postfix_smtp.tables.base import TableFlags
@@ -54,6 +55,7 @@ def open_tls(parameters: Parameters, opener: "Callable[[], Opener]") -> Opened |
         FatalError: the level or a library parameter is bad.
     """
     p = cast(TlsParameters, parameters)
+    _tell_old_default(p)
     general, wanted = general_level(LevelSettings.from_parameters(p))
     opened = Opened(p, general)
     if not wanted:
@@ -84,6 +86,14 @@ def open_tls(parameters: Parameters, opener: "Callable[[], Opener]") -> Opened |
     return opened
 
 
+def _tell_old_default(p: TlsParameters) -> None:
+    """The default of the level depends on the compatibility level (3.11)."""
+    if p.version < _STATUS_SINCE or p.program != "smtp" or p.is_set("smtp_tls_security_level"):
+        return
+    if compatibility_level(p.text("compatibility_level")) < compatibility_level("3.11"):
+        log.info("using backwards-compatible default setting smtp_tls_security_level=(empty)")
+
+
 def _open_tables(opened: Opened, opener: "Callable[[], Opener]") -> None:
     p = opened.parameters
     policies, sites = p.text("smtp_tls_policy_maps"), p.text("smtp_tls_per_site")
@@ -100,10 +110,14 @@ def _open_tables(opened: Opened, opener: "Callable[[], Opener]") -> None:
 def _load_late_modules(p: Parameters, *, has_engine: bool) -> None:
     """Import now what is needed in the jail."""
     import postfix_smtp.tls.dane
-    import postfix_smtp.tls.planner
-    import postfix_smtp.tls.session_cache
-    import postfix_smtp.tls.starter
+    import postfix_smtp.tls.planner  # noqa: F401
 
+    if has_engine:
+        import postfix_smtp.tls.session_cache
+        import postfix_smtp.tls.starter  # noqa: F401
+        from postfix_smtp.tls.certificate import load_codecs
+
+        load_codecs()
     if p.version >= _REPORTS_SINCE and p.flag("smtp_tlsrpt_enable"):
         import postfix_smtp.tls.tlsrpt  # noqa: F401
 
