@@ -15,7 +15,7 @@ Users = Mapping[str, str]
 Exchange = Generator[bytes, bytes | None, bool]
 _CRAM_CHALLENGE = b"<1896.697170952@mx.test>"
 _DIGEST_CHALLENGE = b'realm="mx.test",nonce="OA6MG9tEQGm2hh",qop="auth",algorithm=md5-sess,charset=utf-8'
-_SCRAM_HASHES = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
+_SCRAM_HASHES = {f"SCRAM-SHA-{size}": f"sha{size}" for size in (1, 224, 256, 384, 512)}
 _SALT = b"lab salt 16 byte"
 
 
@@ -25,7 +25,8 @@ def exchange(mechanism: str, initial: str | None, users: Users, spoiled: Mapping
     Args:
         initial: the initial response, in base64.
         users: passwords.
-        spoiled: what a SCRAM server gets wrong: ``nonce``, ``signature``, ``rounds``.
+        spoiled: what the server gets wrong: ``nonce``, ``signature``, ``rounds``, ``challenge`` (SCRAM; in the last
+            ``NONCE`` stands for the nonce); ``digest``, ``digest_final`` (DIGEST-MD5).
 
     Returns:
         None for a mechanism that is not known.
@@ -33,6 +34,8 @@ def exchange(mechanism: str, initial: str | None, users: Users, spoiled: Mapping
     first = base64.b64decode(initial) if initial else None
     if mechanism in _SCRAM_HASHES:
         return _scram(_SCRAM_HASHES[mechanism], first, users, spoiled)
+    if mechanism == "DIGEST-MD5":
+        return _digest_md5(users, spoiled)
     begin = _MECHANISMS.get(mechanism)
     return begin(first, users) if begin else None
 
@@ -59,8 +62,8 @@ def _cram_md5(first: bytes | None, users: Users) -> Exchange:
     return digest == hmac.new(users.get(user, "?").encode(), _CRAM_CHALLENGE, hashlib.md5).hexdigest()
 
 
-def _digest_md5(first: bytes | None, users: Users) -> Exchange:
-    token = yield _DIGEST_CHALLENGE
+def _digest_md5(users: Users, spoiled: Mapping[str, Any]) -> Exchange:
+    token = yield spoiled.get("digest", _DIGEST_CHALLENGE.decode()).encode()
     if token is None:
         return False
     given = {name: value.strip('"') for name, value in re.findall(r'([a-z-]+)=("[^"]*"|[^,]*)', token.decode())}
@@ -75,7 +78,8 @@ def _digest_md5(first: bytes | None, users: Users) -> Exchange:
 
     if given.get("response") != response(f"AUTHENTICATE:{given.get('digest-uri')}"):
         return False
-    return (yield b"rspauth=" + response(f":{given.get('digest-uri')}").encode()) is not None
+    final = "rspauth=" + response(f":{given.get('digest-uri')}")
+    return (yield spoiled.get("digest_final", final).encode()) is not None
 
 
 def _scram(algorithm: str, first: bytes | None, users: Users, spoiled: Mapping[str, Any]) -> Exchange:
@@ -88,6 +92,8 @@ def _scram(algorithm: str, first: bytes | None, users: Users, spoiled: Mapping[s
     rounds = spoiled.get("rounds", 4096)
     salted = hashlib.pbkdf2_hmac(algorithm, users.get(begun[2], "?").encode(), _SALT, max(rounds, 1))
     challenge = f"r={spoiled.get('nonce', nonce)},s={base64.b64encode(_SALT).decode()},i={rounds}"
+    if "challenge" in spoiled:
+        challenge = spoiled["challenge"].replace("NONCE", nonce)
 
     def mac(key: bytes, text: str) -> bytes:
         return hmac.new(key, text.encode(), algorithm).digest()
@@ -110,5 +116,4 @@ _MECHANISMS: dict[str, Callable[[bytes | None, Users], Exchange]] = {
     "PLAIN": _plain,
     "LOGIN": _login,
     "CRAM-MD5": _cram_md5,
-    "DIGEST-MD5": _digest_md5,
 }

@@ -4,7 +4,6 @@ Names and passwords are used as they are, without SASLprep, as Postfix's library
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -18,6 +17,8 @@ from postfix_smtp.sasl.exchange import (
     Identity,
     failure,
 )
+from postfix_smtp.smtp.mechanism import SaslError, from_base64
+from postfix_smtp.text import to_text
 
 _NONCE_OCTETS = 24
 #: The library's limit.
@@ -172,6 +173,6 @@ def _escaped(name: bytes) -> bytes:
 
 def _decoded(text: bytes) -> bytes | None:
     try:
-        return binascii.a2b_base64(text, strict_mode=True)
-    except binascii.Error:
+        return from_base64(to_text(text))
+    except SaslError:
         return None

@@ -1,14 +1,13 @@
 """The AUTH exchange (RFC 4954; SASL chapter 2, 4, 5, 8)."""
 
 import base64
-import binascii
 
 from postfix_smtp.dsn import Dsn
 from postfix_smtp.smtp import features
 from postfix_smtp.smtp.actions import AuthenticationRefused, ChooseMechanism, Flow, Need, Respond
 from postfix_smtp.smtp.conversation import Conversation
 from postfix_smtp.smtp.failure import Failure, local_failure
-from postfix_smtp.smtp.mechanism import Mechanism, SaslError
+from postfix_smtp.smtp.mechanism import Mechanism, SaslError, from_base64
 from postfix_smtp.smtp.reply import Reply
 
 #: RFC 4954 §3: an AUTH command is a command line, 512 octets with its end.
@@ -96,7 +95,7 @@ def _exchange(talk: Conversation, mechanism: Mechanism) -> Flow[Failure | Reply 
             )
         challenge = _challenge(reply)
         if not first:
-            response = _encoded((yield from _respond(mechanism, _decoded(challenge))))
+            response = _encoded((yield from _respond(mechanism, from_base64(challenge))))
             talk.command(response, shown=HIDDEN if response else None)
         elif challenge:
             # Postfix shows its own response here, which holds the password.
@@ -122,13 +121,6 @@ def _challenge(reply: Reply) -> str:
     """What follows the code and one delimiter."""
     rest = reply.text[3:]
     return rest[1:] if rest[:1] in _DELIMITERS else rest
-
-
-def _decoded(challenge: str) -> bytes:
-    try:
-        return binascii.a2b_base64(challenge, strict_mode=True)
-    except ValueError as error:
-        raise SaslError("bad protocol / cancel") from error
 
 
 def _refused(talk: Conversation, reply: Reply, explanation: str | None) -> Failure:

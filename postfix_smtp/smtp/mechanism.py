@@ -1,6 +1,11 @@
 """What the conversation needs from a SASL mechanism (RFC 4954); the mechanisms are in :mod:`postfix_smtp.sasl`."""
 
+import binascii
+import re
 from typing import Protocol
+
+_QUARTETS = re.compile(r"(?:[A-Za-z0-9+/]{4})*")
+_LAST = re.compile(r"(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 
 class SaslError(Exception):
@@ -38,3 +43,18 @@ class Mechanism(Protocol):
 
     def waits(self, challenge: bytes | None) -> bool:
         """Whether :meth:`step` (None: :meth:`initial`) computes or waits so long that others must not wait for it."""
+
+
+def from_base64(text: str) -> bytes:
+    """Decode a challenge.
+
+    Raises:
+        SaslError: it is no base64. As in Postfix's library it makes a difference whether a last group of less than four
+            characters is all that is wrong.
+    """
+    whole = _QUARTETS.match(text)
+    assert whole is not None
+    rest = text[whole.end() :]
+    if _LAST.fullmatch(rest) is None:
+        raise SaslError("another step is needed in authentication" if len(rest) < 4 else "bad protocol / cancel")
+    return binascii.a2b_base64(text)

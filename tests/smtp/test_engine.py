@@ -465,10 +465,21 @@ class TestAuthentication:
         assert failure is None
         assert script.sent.endswith(b"AUTH PLAIN\r\nPGE+\r\nPD4=\r\n")
 
-    @pytest.mark.parametrize("challenge", ["334 !", "334 YQ", "334-YQ==\n334 YQ=="])
-    def test_challenge_that_is_no_base64(self, challenge: str) -> None:
+    @pytest.mark.parametrize(
+        ("challenge", "reason"),
+        [
+            ("334 !", "another step is needed in authentication"),
+            ("334 YQ", "another step is needed in authentication"),
+            ("334 YWFhYQ=", "another step is needed in authentication"),
+            ("334 !!!!", "bad protocol / cancel"),
+            ("334 YQ==YQ==", "bad protocol / cancel"),
+            ("334 YWFh====", "bad protocol / cancel"),
+            ("334-YQ==\n334 YQ==", "bad protocol / cancel"),
+        ],
+    )
+    def test_challenge_that_is_no_base64(self, challenge: str, reason: str) -> None:
         failure, script = self.shake(b"", challenge)
-        assert failure.dsn.diag_text == "bad protocol / cancel"
+        assert failure.dsn.diag_text == reason
         assert script.sent.endswith(b"QUIT\r\n")
 
     def test_exchange_without_end(self) -> None:
