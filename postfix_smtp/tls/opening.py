@@ -110,11 +110,11 @@ def _open_tables(opened: Opened, opener: "Callable[[], Opener]") -> None:
 def _load_late_modules(p: Parameters, *, has_engine: bool) -> None:
     """Import now what is needed in the jail."""
     import postfix_smtp.tls.dane
-    import postfix_smtp.tls.planner  # noqa: F401
+    import postfix_smtp.tls.planner
 
     if has_engine:
         import postfix_smtp.tls.session_cache
-        import postfix_smtp.tls.starter  # noqa: F401
+        import postfix_smtp.tls.starter
         from postfix_smtp.tls.certificate import load_codecs
 
         load_codecs()
