@@ -129,7 +129,8 @@ def _programs() -> None:
         (OURS / name).write_text(script(sys.executable, library_directories()))
         (OURS / name).chmod(0o755)
     # the program looks beside the name that it was started by
-    (SBIN / CONSTANTS_FILE).write_bytes(constants_octets("/usr/sbin/postconf"))
+    for place in (OURS, SBIN):
+        (place / CONSTANTS_FILE).write_bytes(constants_octets("/usr/sbin/postconf"))
     # an interpreter below a home directory cannot be read without root, although imports may happen later
     _open_way(Path(sys.executable).resolve(), Path(sys.base_prefix).resolve(), ROOT)
 
