@@ -1,5 +1,6 @@
 """Connections to the servers of network tables. Blocking: look-ups that wait are made in a thread."""
 
+import encodings.idna  # noqa: F401 - host names are encoded with it, and in the jail nothing can be imported
 import errno
 import os
 import socket

@@ -49,6 +49,7 @@ _TYPES = {
 }
 #: Since then every table is registered in the same form.
 _ALIKE = (3, 11)
+_REDIRECTED = ("hash", "btree")
 _SINCE = {"debug": (3, 11)}
 
 
@@ -146,6 +147,9 @@ class Opener:
 
     def _open_layered(self, spec: str, flags: TableFlags, registered: str | None) -> Table:
         inner = self._open_one(spec, flags)
+        if not inner.local:
+            # asyncio imports it when the first thread is made, which is too late in the jail.
+            importlib.import_module("concurrent.futures.thread")
         if registered is not None and type(inner).changed is not Table.changed:
             self._watched.append((registered, inner))
         folding = bool(flags & TableFlags.FOLD_FIX) and not inner.folds
@@ -160,6 +164,10 @@ class Opener:
         if not kind or not colon or not name:
             raise FatalError(f'open dictionary: expecting "type:name" form instead of "{spec}"')
         try:
+            if kind in _REDIRECTED and self.settings.version >= _ALIKE:
+                from postfix_smtp.tables.redirection import redirected
+
+                kind = redirected(kind, name, self)
             return self._type(kind)(name, flags, self)
         except OpenError as error:
             if self.settings.open_error_is_fatal:
@@ -178,3 +186,8 @@ class Opener:
 def _registered(spec: str, flags: TableFlags) -> str:
     """Name of a table with its open mode (read-only) and flags."""
     return f"{spec}(0,{flags.spelled()})"
+
+
+def known_type(kind: str) -> bool:
+    """Whether there are tables of this type."""
+    return kind in _TYPES
