@@ -133,16 +133,19 @@ class Certificate:
 
     @cached_property
     def _alternatives(self) -> list[Item]:
+        try:
+            return self._read_alternatives()
+        except DerError:
+            return []
+
+    def _read_alternatives(self) -> list[Item]:
         for outer in self._rest:
             if outer.tag != _EXTENSIONS:
                 continue
             for extension in der.items(der.whole(outer.content).content):
                 parts = list(der.items(extension.content))
                 if parts and der.identifier(parts[0].content) == _ALT_NAME:
-                    try:
-                        return list(der.items(der.whole(parts[-1].content).content))
-                    except DerError:
-                        return []
+                    return list(der.items(der.whole(parts[-1].content).content))
         return []
 
     @cached_property
@@ -216,8 +219,11 @@ def signing_kind(scheme: int) -> str:
 
 
 def bare_key(public_key: bytes) -> bytes:
-    """The key bits of a SubjectPublicKeyInfo without their algorithm."""
-    return list(der.items(der.whole(public_key).content))[1].content[1:]
+    """The key bits of a SubjectPublicKeyInfo without their algorithm; nothing if it is malformed."""
+    try:
+        return list(der.items(der.whole(public_key).content))[1].content[1:]
+    except (DerError, IndexError):
+        return b""
 
 
 def is_public_key(octets: bytes) -> bool:

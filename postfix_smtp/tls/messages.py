@@ -42,7 +42,7 @@ def certificates(message: bytes, *, tls13: bool) -> list[bytes]:
     """The certificates in a Certificate message, DER; what is malformed is left out."""
     position = 4
     if tls13:
-        position += 1 + message[position]
+        position += 1 + int.from_bytes(message[position : position + 1])
     end = position + 3 + int.from_bytes(message[position : position + 3])
     position += 3
     found = []

@@ -36,6 +36,6 @@ def is_signed_by(certificate: bytes, public_key: bytes) -> bool:
                 key.verify(parsed.signature, parsed.tbs_certificate_bytes)
             case _:
                 return False
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+    except (InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion, ValueError, TypeError):
         return False
     return True
