@@ -1,8 +1,8 @@
 """Many messages at once through a real Postfix, while something goes wrong: nothing may get lost.
 
-``python -m compat.sidebyside.bursts TROUBLE [postfix]``, in namespaces, prints a :class:`Outcome` as JSON. Each message has a
-recipient of its own, by which the sink knows it. TROUBLE is ``none``, ``kill`` (a process of the agent gets
-SIGKILL in the middle), or ``reload``.
+``python -m compat.sidebyside.bursts TROUBLE [postfix]``, in namespaces, prints an :class:`Outcome` as JSON. Each
+message has a recipient of its own, by which the sink knows it. TROUBLE is ``none``, ``kill`` (a process of the agent
+gets SIGKILL in the middle), or ``reload``.
 """
 
 import collections
@@ -126,8 +126,8 @@ class Burst:
         with contextlib.suppress(TimeoutError):
             until(lambda: not postfix.is_busy(), _QUEUE_TIMEOUT, 0.02)
         deferred = len(postfix.deferred())
-        # What a killed process had in hand is tried again after a while. What was being delivered when the queue manager
-        # started again stays alone for a minute (queue-file chapter 8), with Postfix's own program, too. Not to wait:
+        # What a killed process had in hand is tried again after a while. What was being delivered when the queue
+        # manager started again stays alone for a minute (queue-file chapter 8), with Postfix's own program, too.
         self._flush(postfix)
         seconds = time.monotonic() - started
         postfix.calm(5)

@@ -8,10 +8,11 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, NoReturn, TextIO
 
 from compat.sidebyside import namespaces, quiescence, syslog
 from compat.sidebyside.name_server import NameServer
@@ -61,7 +62,7 @@ async def _run(task: dict[str, Any], observations: Observations, names: NameServ
         return Result(error=f"the runner failed: {failure!r}")
 
 
-def as_first_process(work: Callable[[], None]) -> None:
+def as_first_process(work: Callable[[], None]) -> NoReturn:
     """Be process 1 of a pid namespace, which reaps orphans; `work` runs in a child. Does not return."""
     child = os.fork()
     if child:
@@ -78,6 +79,7 @@ def as_first_process(work: Callable[[], None]) -> None:
     quiescence.OURS.add(os.getpid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     work()
+    sys.exit(0)
 
 
 def _work() -> None:
