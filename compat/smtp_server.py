@@ -291,11 +291,15 @@ class SmtpServer:
                 thread.start()
                 self._changed.notify_all()
 
-    def wait(self, connections: int = 0, timeout: float = TIMEOUT) -> None:
-        """Wait until there were so many connections, and all of them have ended."""
+    def wait_for(self, connections: int, timeout: float = TIMEOUT) -> None:
+        """Wait until there were so many connections."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._threads) >= connections, timeout):
                 raise TimeoutError(f"only {len(self._threads)} connections")
+
+    def wait(self, connections: int = 0, timeout: float = TIMEOUT) -> None:
+        """Wait until there were so many connections, and all of them have ended."""
+        self.wait_for(connections, timeout)
         for thread in list(self._threads):
             thread.join(timeout)
 

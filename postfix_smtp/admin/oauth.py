@@ -83,12 +83,14 @@ class _Accounts:
 
         return Locator("").place(str(path.absolute()))
 
-    def make_folder(self, folder: Path) -> None:
-        """Make a folder that the service can write to."""
-        if not folder.exists():
-            folder.mkdir(mode=0o700)
-            if os.geteuid() == 0:
-                os.chown(folder, self._owner.pw_uid, self._owner.pw_gid)
+    def make_folder(self, folder: Path) -> bool:
+        """Make a folder that the service can write to; False if there is one."""
+        if folder.exists():
+            return False
+        folder.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            os.chown(folder, self._owner.pw_uid, self._owner.pw_gid)
+        return True
 
     @contextlib.contextmanager
     def as_service(self) -> Iterator[None]:
@@ -114,7 +116,7 @@ def _login(arguments: argparse.Namespace) -> int:
 
     accounts = _Accounts(arguments)
     path = accounts.path(arguments.file or arguments.user)
-    accounts.make_folder(path.parent)
+    is_new = accounts.make_folder(path.parent)
     try:
         with accounts.as_service():
             place = accounts.place(path)
@@ -125,6 +127,8 @@ def _login(arguments: argparse.Namespace) -> int:
     except TokenError as failure:
         raise InstallError(failure.reason) from None
     print(f"Token file written: {path}\nPassword table:     SERVER    {arguments.user}:oauth:{path}")
+    if is_new:
+        print('The folder is new: run "postfix reload", so that running processes find it')
     if answer.refresh_token is None:
         print("warning: the provider gave no refresh token, so this lasts only until the access token expires")
     return 0

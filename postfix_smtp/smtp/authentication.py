@@ -15,6 +15,7 @@ COMMAND_LENGTH = 512
 MAX_ROUNDS = 100
 #: Stands in the log for what must not be there.
 HIDDEN = "[hidden]"
+_BEARER = ("XOAUTH2", "OAUTHBEARER")
 _DELIMITERS = " -\t"
 
 
@@ -73,9 +74,11 @@ def _authenticate_with(talk: Conversation, mechanism: Mechanism) -> Flow[Failure
 def _exchange(talk: Conversation, mechanism: Mechanism) -> Flow[Failure | Reply | None]:
     """One AUTH command and what follows; the server's reply if it refuses."""
     name = mechanism.name
+    # Postfix shows the postmaster what its mechanisms say. An access token is good for everything the account can do
+    confidential = name in _BEARER
     first = _encoded((yield from _respond(mechanism, None)))
     if first and len(name) + len(first) + 8 <= COMMAND_LENGTH:
-        talk.command(f"AUTH {name} {first}", shown=f"AUTH {name} {HIDDEN}")
+        talk.command(f"AUTH {name} {first}", shown=f"AUTH {name} {HIDDEN}", confidential=confidential)
         first = ""
     else:
         talk.command(f"AUTH {name}")
@@ -96,13 +99,13 @@ def _exchange(talk: Conversation, mechanism: Mechanism) -> Flow[Failure | Reply 
         challenge = _challenge(reply)
         if not first:
             response = _encoded((yield from _respond(mechanism, from_base64(challenge))))
-            talk.command(response, shown=HIDDEN if response else None)
+            talk.command(response, shown=HIDDEN if response else None, confidential=confidential)
         elif challenge:
             # Postfix shows its own response here, which holds the password.
             text = f"SASL authentication failed; non-empty initial {name} challenge from server {talk.peer.host}: "
             return Failure(Dsn("4.7.0", text, "x-sasl", "protocol error"), throttle=True)
         else:
-            talk.command(first, shown=HIDDEN)
+            talk.command(first, shown=HIDDEN, confidential=confidential)
             first = ""
 
 

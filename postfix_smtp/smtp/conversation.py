@@ -124,16 +124,17 @@ class Conversation:
 
     # Commands and replies
 
-    def command(self, line: str, *, shown: str | None = None) -> None:
+    def command(self, line: str, *, shown: str | None = None, confidential: bool = False) -> None:
         """Queue a command.
 
         Args:
             shown: what the log shows of it, if it holds a secret.
+            confidential: the transcript for the postmaster, too.
         """
         if log.verbose():
             log.info(f"> {self.peer.endpoint}: {line if shown is None else shown}")
         if self.settings.keep_transcript:
-            self.transcript.append(f"Out: {line}")
+            self.transcript.append(f"Out: {shown if confidential and shown is not None else line}")
         self._output += to_octets(line)
         self._output += b"\r\n"
 

@@ -5,16 +5,17 @@ import importlib.util
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from compat.master import ServiceLine
-from compat.oauth_endpoint import OAuthEndpoint
+from compat.oauth_endpoint import Behaviour, OAuthEndpoint
 from compat.smtp_server import SmtpServer
 from compat.world import World
-from postfix_smtp.ipc.request import DeliveryReply
+from postfix_smtp.ipc.request import DeliveryReply, DeliveryRequest
 
 REFUSED_JSON = base64.b64encode(b'{"status":"401","schemes":"bearer","scope":"https://mail.google.com/"}').decode()
 GREETING = [["send", "220 mx.example ESMTP"], ["expect", "EHLO"]]
@@ -81,11 +82,16 @@ def store(world: World, folder: Path, endpoint: OAuthEndpoint, **members: Any) -
     return path
 
 
-def deliver(world: World, server: SmtpServer) -> DeliveryReply:
+def queued(world: World, server: SmtpServer) -> DeliveryRequest:
+    """A message that the agent's user may read."""
     delivery = world.message(["user@dest.example"], nexthop=server.nexthop)
     if os.geteuid() == 0:
         os.chown(world.queue / "active" / delivery.queue_id, *world.owner)
-    reply = world.deliver(delivery).reply
+    return delivery
+
+
+def deliver(world: World, server: SmtpServer) -> DeliveryReply:
+    reply = world.deliver(queued(world, server)).reply
     assert reply is not None
     return reply
 
@@ -291,3 +297,25 @@ def test_a_process_loads_what_its_configuration_needs(enabled: str) -> None:
         if importlib.util.find_spec("spnego") is None:
             assert "ssl" not in names
         assert "http.client" not in names
+
+
+def test_a_hundred_deliveries_in_five_processes_renew_once(endpoint: OAuthEndpoint, tmp_path: Path) -> None:
+    script = [*offer("XOAUTH2"), ["expect", "AUTH XOAUTH2 "], ["send", "235 2.7.0 ok"], *TRANSACTION, *QUIT]
+    main_cf = settings(f"oauth:{tmp_path}/token", smtp_process_delivery_limit="20")
+    with World(main_cf=main_cf) as world, SmtpServer([script]) as server:
+        store(world, tmp_path, endpoint, access_token="old", expiry="0")
+        # The answer comes when all hundred wait for it
+        endpoint.behaviour = Behaviour.HANG_AFTER
+        world.start()
+        messages = [queued(world, server) for _ in range(100)]
+        with ThreadPoolExecutor(100) as pool:
+            answers = [pool.submit(world.deliver, message) for message in messages]
+            server.wait_for(100)
+            endpoint.behaviour = Behaviour.SERVE
+            endpoint.release()
+            assert [answer.result(60).reply for answer in answers] == [DeliveryReply(True)] * 100
+        assert len(endpoint.forms) == 1
+        processes = {line.partition("[")[2].partition("]")[0] for line in world.log.lines if "status=sent" in line}
+        assert len(processes) >= 5
+        tokens = {response(connection.commands[1]) for connection in server.connections}
+        assert tokens == {f"user=user@example.com\1auth=Bearer {endpoint.access_tokens[0]}\1\1".encode()}

@@ -482,6 +482,21 @@ class TestAuthentication:
         assert failure.dsn.diag_text == reason
         assert script.sent.endswith(b"QUIT\r\n")
 
+    @pytest.mark.parametrize(
+        ("name", "shown"), [("PLAIN", "AUTH PLAIN c2VjcmV0"), ("XOAUTH2", "AUTH XOAUTH2 [hidden]")]
+    )
+    def test_tokens_are_not_in_the_transcript(self, name: str, shown: str) -> None:
+        mechanism = self.Mechanism(b"secret")
+        mechanism.name = name
+        answers = {
+            actions.FilterMechanisms("PLAIN"): "PLAIN",
+            Need.CREDENTIALS: True,
+            actions.ChooseMechanism("PLAIN"): mechanism,
+        }
+        script = Script(Engine(PEER, replace(SMTP, keep_transcript=True)), answers=answers)
+        script.run(script.engine.handshake(Context("QID", authenticate=True)), GREETING, self.HELLO, "235 ok")
+        assert f"Out: {shown}" in script.engine.transcript
+
     def test_exchange_without_end(self) -> None:
         failure, _ = self.shake(b"", *["334 "] * 101)
         assert failure.dsn.status == "4.3.0"
