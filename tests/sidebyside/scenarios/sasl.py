@@ -204,3 +204,34 @@ for mechanism in ("PLAIN", "DIGEST-MD5"):
             },
             srv={"auth": {"user": "secret"}, "kw": [f"AUTH {mechanism}"], "lmtp": True, "at": "192.0.2.1:24"},
         )
+
+# Postfix's own server with Cyrus's library on the other side
+SUBMISSION = (
+    "192.0.2.9:587 inet n - n - - smtpd -o smtpd_sasl_auth_enable=yes -o smtpd_recipient_restrictions="
+    "permit_sasl_authenticated,reject -o smtpd_relay_restrictions=permit_sasl_authenticated,reject "
+    "-o content_filter=discard: -o smtpd_sasl_security_options="
+)
+PASSWORD_FILE = "/etc/postfix/sasl/sasldb2"
+STORE = (
+    f"echo secret | saslpasswd2 -p -c -f {PASSWORD_FILE} -u $(postconf -h myhostname) user; chmod 644 {PASSWORD_FILE}"
+)
+for mechanism in ("plain", "login", "cram-md5", "digest-md5", "scram-sha-1", "scram-sha-256", "anonymous"):
+    for password in ("secret", "wrong"):
+        add(
+            f"sasl/cyrus-server-{mechanism}-{password}",
+            main={
+                "smtp_sasl_auth_enable": "yes",
+                "smtp_sasl_password_maps": f"static:user:{password}",
+                "smtp_sasl_security_options": "",
+                "smtp_sasl_mechanism_filter": mechanism,
+                "cyrus_sasl_config_path": "/etc/postfix/sasl",
+                "transport_maps": "inline:{ {dest.test = smtp:[192.0.2.9]:587} }",
+            },
+            master=SUBMISSION,
+            files={
+                "sasl/smtpd.conf": f"pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {PASSWORD_FILE}\n"
+                "mech_list: plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256 anonymous\n"
+            },
+            servers=[],
+            steps=[("silent", "sh", "-c", STORE), ("send", 0), ("idle",)],
+        )
