@@ -130,7 +130,7 @@ class ServerAuthenticator:
             if known is not None:
                 return self._refused_before(*known)
         binding = self._binding(mechanisms, tls, connection)
-        kinds = sasl.kinds if binding is None else choice.SCRAM_PLUS + sasl.kinds
+        kinds = sasl.kinds if binding is None else choice.bound(sasl.kinds) + sasl.kinds
         kind = choice.choose(kinds, mechanisms, wanted)
         if kind is None:
             if not choice.only_bound(mechanisms):

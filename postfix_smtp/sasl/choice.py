@@ -6,6 +6,7 @@ The order of the server's list does not matter. A mechanism must have every prop
 import re
 from collections.abc import Callable
 from enum import IntFlag
+from functools import partial
 from typing import NamedTuple
 
 from postfix_smtp import log
@@ -13,7 +14,7 @@ from postfix_smtp.errors import FatalError
 from postfix_smtp.sasl.bearer import Bearer
 from postfix_smtp.sasl.digest_md5 import DigestMd5
 from postfix_smtp.sasl.exchange import Exchange, Identity
-from postfix_smtp.sasl.scram import Scram
+from postfix_smtp.sasl.scram import SaltedPasswords, Scram
 from postfix_smtp.sasl.simple import Anonymous, CramMd5, External, Login, Plain
 
 
@@ -46,15 +47,9 @@ class Kind(NamedTuple):
     bearer: bool = False
 
 
-def _plus(kind: Kind) -> Kind:
-    return kind._replace(name=f"{kind.name}-PLUS")
-
-
 SCRAM = tuple(
     Kind(f"SCRAM-SHA-{size}", _MUTUAL | Property.NOACTIVE, Scram) for size in ("512", "384", "256", "224", "1")
 )
-#: The same with channel binding, for use inside TLS.
-SCRAM_PLUS = tuple(map(_plus, SCRAM))
 _DIGEST = Kind("DIGEST-MD5", _MUTUAL, DigestMd5)
 _EXTERNAL = Kind("EXTERNAL", _SAFE | Property.NODICTIONARY, External)
 _CRAM = Kind("CRAM-MD5", _SAFE, CramMd5)
@@ -74,8 +69,15 @@ def ranked(kerberos: Kind | None = None, ntlm: Kind | None = None) -> tuple[Kind
     Args:
         kerberos, ntlm: mechanisms that an extra package provides.
     """
+    passwords = SaltedPasswords()
+    scram = tuple(kind._replace(make=partial(Scram, cache=passwords)) for kind in SCRAM)
     optional = [(kerberos,) if kerberos else (), (ntlm,) if ntlm else ()]
-    return (*SCRAM, *optional[0], _DIGEST, _EXTERNAL, _CRAM, *optional[1], *BEARER, *_PLAIN, _ANONYMOUS)
+    return (*scram, *optional[0], _DIGEST, _EXTERNAL, _CRAM, *optional[1], *BEARER, *_PLAIN, _ANONYMOUS)
+
+
+def bound(kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+    """Those of them that can be bound to a TLS session, under their names for that."""
+    return tuple(kind._replace(name=f"{kind.name}-PLUS") for kind in kinds if kind.name.startswith("SCRAM-"))
 
 
 def security_properties(value: str) -> Property:

@@ -27,7 +27,7 @@ MAX_ITERATIONS = 65536
 _QUICK_ITERATIONS = 10_000
 _COUNT = re.compile(rb"[ \t]*([-+]?)([0-9]+)")
 _COUNT_DIGITS = 9
-_ITERATIONS = re.compile(rb",i=([0-9]{1,9})")
+_ITERATIONS = re.compile(rb",s=([^,]*),i=([0-9]{1,9})")
 _CACHE_SIZE = 200
 
 
@@ -45,6 +45,10 @@ class SaltedPasswords:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, bytes, bytes, int], bytes] = {}
+
+    def knows(self, key: tuple[str, bytes, bytes, int]) -> bool:
+        """No work is left."""
+        return key in self._known
 
     def get(self, key: tuple[str, bytes, bytes, int]) -> bytes:
         """Hi() of RFC 5802 §2.2.
@@ -95,7 +99,13 @@ class Scram(Exchange):
         if challenge is None or self._server_signature:
             return False
         found = _ITERATIONS.search(challenge)
-        return found is not None and int(found[1]) > _QUICK_ITERATIONS
+        if found is None or int(found[2]) <= _QUICK_ITERATIONS:
+            return False
+        salt = _decoded(found[1])
+        return salt is not None and not self._cache.knows(self._key(salt, int(found[2])))
+
+    def _key(self, salt: bytes, iterations: int) -> tuple[str, bytes, bytes, int]:
+        return self._hash, self._identity.password_octets, salt, iterations
 
     def answer(self, challenge: bytes) -> bytes:
         """client-final-message, then nothing but the check of what the server knows."""
@@ -104,7 +114,7 @@ class Scram(Exchange):
             self.finished = True
             return b""
         server = self._server_first(challenge)
-        salted = self._cache.get((self._hash, self._identity.password_octets, server.salt, server.iterations))
+        salted = self._cache.get(self._key(server.salt, server.iterations))
         final = b"c=" + base64.b64encode(self._header + self._binding) + b",r=" + server.nonce
         message = b",".join((self._first, challenge, final))
         client_key = self._keyed(salted, b"Client Key")

@@ -5,6 +5,7 @@ import pytest
 from postfix_smtp.errors import FatalError
 from postfix_smtp.sasl import choice
 from postfix_smtp.sasl.choice import Property, ranked, security_properties
+from postfix_smtp.sasl.exchange import Identity
 
 DEFAULT = security_properties("noplaintext, noanonymous")
 ALL = "ANONYMOUS LOGIN PLAIN XOAUTH2 OAUTHBEARER CRAM-MD5 EXTERNAL DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-512"
@@ -48,6 +49,19 @@ def test_tokens_come_before_passwords_in_clear() -> None:
     assert chosen("PLAIN XOAUTH2 OAUTHBEARER", bearer=True) == "OAUTHBEARER"
     assert chosen("PLAIN XOAUTH2", bearer=True) == "XOAUTH2"
     assert chosen("CRAM-MD5 XOAUTH2", bearer=True) == "CRAM-MD5"
+
+
+def test_the_work_for_a_password_is_done_once() -> None:
+    kinds = ranked()
+    kind, other = kinds[0], choice.bound(kinds)[0]
+    assert other.name == "SCRAM-SHA-512-PLUS"
+    assert kind.make is other.make
+    challenge = b",s=c2FsdA==,i=20000"
+    for waits in (True, False):
+        exchange = kind.make(kind.name, Identity("user", "secret"))
+        message = b"r=" + exchange.initial().rpartition(b"r=")[2] + challenge
+        assert exchange.waits(message) is waits
+        exchange.step(message)
 
 
 def test_unknown_security_options_are_fatal(caplog: pytest.LogCaptureFixture) -> None:
