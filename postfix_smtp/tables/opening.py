@@ -47,6 +47,8 @@ _TYPES = {
     "pgsql": ("pgsql", "open_pgsql"),
     "ldap": ("ldap", "open_ldap"),
 }
+#: Types that no Postfix loads from a plugin.
+_ALWAYS_THERE = frozenset(_TYPES) - {"hash", "btree", "cdb", "lmdb", "pcre", "sqlite", "mysql", "pgsql", "ldap"}
 #: Since then every table is registered in the same form.
 _ALIKE = (3, 11)
 _REDIRECTED = ("hash", "btree")
@@ -176,7 +178,13 @@ class Opener:
             return UnavailableTable(spec, str(error))
 
     def _type(self, kind: str) -> TypeOpener:
-        if kind not in _TYPES or self.settings.version < _SINCE.get(kind, ()):
+        known = kind in _TYPES and self.settings.version >= _SINCE.get(kind, ())
+        if kind not in _ALWAYS_THERE and self.parameters is not None:
+            from postfix_smtp.tables.plugins import Plugins
+
+            parameters = self.parameters
+            known = not self.shared("plugins", lambda: Plugins(parameters)).refused(kind, known=known)
+        if not known:
             raise OpenError(f"unsupported dictionary type: {kind}")
         module, function = _TYPES[kind]
         opener: TypeOpener = getattr(importlib.import_module(f"{_ROOM}.{module}"), function)

@@ -19,6 +19,8 @@ FLAGS = TableFlags.LOCK | TableFlags.FOLD_FIX | TableFlags.UTF8_REQUEST
 class MainCf:
     """Parameters of the redirection."""
 
+    version = (3, 11, 6)
+
     def __init__(self, **values: str) -> None:
         self._values = {
             "non_bdb_migration_level": "enable-redirect",
@@ -26,6 +28,8 @@ class MainCf:
             "default_database_type": "lmdb",
             "default_cache_db_type": "cdb",
             "non_bdb_migration_service_name": "nbdb_reindex",
+            "meta_directory": "/none",
+            "shlib_directory": "/none",
         } | values
 
     def text(self, name: str) -> str:

@@ -123,6 +123,8 @@ def test_a_table_without_slash_has_its_parameters_in_main_cf(tmp_path: Path) -> 
 
     class MainCf:
         raw = staticmethod(settings.get)
+        text = staticmethod(lambda name: "/none")
+        version = (3, 7, 11)
 
         @staticmethod
         def expand(text: str) -> str:
