@@ -360,7 +360,12 @@ class _Delivery:
             if plan.report is not None:
                 plan.report.ended(session.starttls, session.tls, accepted=failure is None)
             if self._shows_tls:
-                reporter.tls_status = plan.status(session.starttls, session.tls, announced=session.offers_requiretls)
+                reporter.tls_status = plan.status(
+                    session.starttls,
+                    session.tls,
+                    announced=session.offers_requiretls,
+                    begun=failure is None,
+                )
             reporter.session_begins(peer)
             reporter.has_credentials = _credentials_for(context)
             if failure is not None:
@@ -478,7 +483,6 @@ class _Delivery:
 
     async def _begin_destination(self, domain: str) -> None:
         """TLS rules that are looked up once for a destination."""
-        self._reporter.tls_status = ""
         if self._tls_plans is not None:
             await self._tls_plans.begin_destination(domain)
             if self._keys.requiretls:

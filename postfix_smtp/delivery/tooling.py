@@ -68,7 +68,7 @@ class TlsPlan(Protocol):
         Args:
             start: what became of TLS on the connection.
             announced: the server knows REQUIRETLS.
-            begun: the handshake with the server is over.
+            begun: mail could be sent.
         """
 
 

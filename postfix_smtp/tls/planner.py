@@ -68,7 +68,7 @@ class Plan:
         Args:
             start: what became of TLS on the connection.
             announced: the server knows REQUIRETLS.
-            begun: the handshake with the server is over.
+            begun: mail could be sent.
         """
         return status.describe(self.policy.level, self.requiretls, start, info, announced=announced, begun=begun)
 

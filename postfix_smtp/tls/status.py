@@ -45,7 +45,7 @@ def describe(
         level: of the policy.
         start: what became of TLS.
         announced: the server knows REQUIRETLS.
-        begun: the handshake with the server is over.
+        begun: mail could be sent.
     """
     first = _tls(level, start, info, begun=begun)
     second = _requiretls(level, requiretls, start, info, announced=announced, begun=begun)
@@ -80,7 +80,7 @@ def _requiretls(
 ) -> str:
     if requiretls is RequireTls.DISABLE:
         return ""
-    if start is StartTls.FAILED or not begun:
+    if start is StartTls.FAILED or (start is StartTls.UNUSED and not begun):
         return "requiretls?"
     must_start = requiretls >= RequireTls.OPPORTUNISTIC_STARTTLS
     if start is StartTls.ESTABLISHED:
