@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from postfix_smtp import log
 from postfix_smtp.dsn import Dsn
-from postfix_smtp.errors import FatalError, TableError
+from postfix_smtp.errors import TableError
 from postfix_smtp.sasl import choice
 from postfix_smtp.sasl.choice import Kind, Property
 from postfix_smtp.sasl.exchange import NO_MECHANISM, ChannelBinding, Exchange, Identity
@@ -82,10 +82,7 @@ class ServerAuthenticator:
             return words
         kept = []
         for word in words.split():
-            try:
-                is_kept = await wanted.amatch(word)
-            except TableError:
-                raise FatalError(f"sasl_mech_filter: SASL mechanism filter failed for: '{word}'") from None
+            is_kept = await wanted.amatch(word)
             if log.verbose():
                 log.info(f"sasl_mech_filter: {'keep' if is_kept else 'drop'} SASL mechanism: '{word}'")
             if is_kept:
