@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from postfix_smtp.sasl.bearer import Bearer, refusal_of
+from postfix_smtp.sasl.bearer import Bearer
 from postfix_smtp.sasl.exchange import Identity
 from postfix_smtp.sasl.oauth.endpoint import Answer, Problem, Web, read_answer, request_token
 from postfix_smtp.sasl.oauth.errors import TokenError, clean
+from postfix_smtp.smtp.mechanism import SaslError, from_base64
 
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 #: Answers that mean "ask again".
@@ -157,8 +158,9 @@ def try_server(server: str, user: str, token: str, web: Web) -> tuple[bool, str]
             code, said = session.docmd("AUTH", f"{name} {base64.b64encode(exchange.initial()).decode()}")
             reason = ""
             if code == 334:
-                reason = f" ({refusal_of(said)})"
-                code, said = session.docmd(base64.b64encode(exchange.step(b"")).decode())
+                answer = exchange.step(from_base64(said.decode("ascii", "replace")))
+                reason = f" ({exchange.refusal})"
+                code, said = session.docmd(base64.b64encode(answer).decode())
             return code == 235, f"{name}: {code} {clean(said.decode('utf-8', 'replace'))}{reason}"
-    except (OSError, smtplib.SMTPException) as failure:
+    except (OSError, smtplib.SMTPException, SaslError) as failure:
         return False, clean(str(failure))

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from compat import dovecot
+from compat.certificates import self_signed
 from compat.dovecot import Dovecot
 from compat.oauth_endpoint import OAuthEndpoint
 from compat.smtp_server import SmtpServer
 from compat.world import World
+from postfix_smtp.admin.oauth_login import try_server
 from postfix_smtp.ipc.request import DeliveryReply
+from postfix_smtp.sasl.oauth.endpoint import Web, no_trust, tls_context
 
 pytestmark = pytest.mark.sidebyside
 USER, PASSWORD = "user@example.com", "pass wörd, with = and more"
@@ -122,3 +125,36 @@ def test_a_token_that_is_never_accepted(server: Dovecot, endpoint: OAuthEndpoint
         assert reply.host_status is not None
         assert reply.host_status.status == "4.7.8"
         assert "status=invalid_token" in reply.host_status.reason
+
+
+def test_a_token_inside_tls_needs_no_other_setting(endpoint: OAuthEndpoint, sink: SmtpServer, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    certificate, key = self_signed("localhost")
+    pem = tmp_path / "server.pem"
+    pem.write_text(certificate + key)
+    path = tmp_path / "token"
+    path.write_text(json.dumps(endpoint.token_file(user=USER)))
+    main_cf = {
+        "smtp_sasl_auth_enable": "yes",
+        "smtp_sasl_password_maps": f"inline:{{ {{127.0.0.1 = {USER}:oauth:{path}}} }}",
+        "smtp_tls_security_level": "encrypt",
+    }
+    with Dovecot({USER: PASSWORD}, sink.port, f"{endpoint.base}/introspect", str(pem)) as server:
+        with World(main_cf=main_cf) as world:
+            world.start()
+            delivery = world.message(["rcpt@dest.example"], nexthop=server.nexthop)
+            assert world.deliver(delivery).reply == DeliveryReply(True), server.log
+        token = json.loads(path.read_text())["access_token"]
+        trusting = Web(tls_context(str(pem)), 10)
+        assert try_server(f"localhost:{server.port}", USER, token, trusting) == (
+            True,
+            "OAUTHBEARER: 235 2.7.0 Logged in.",
+        )
+        accepted, told = try_server(f"localhost:{server.port}", USER, "wrong", trusting)
+        assert not accepted
+        assert told.startswith("OAUTHBEARER: 535 ")
+        assert "status=invalid_token" in told
+        accepted, told = try_server(f"localhost:{server.port}", USER, token, Web(no_trust(), 10))
+        assert not accepted
+        assert "certificate verify failed" in told.lower().replace("_", " ")
