@@ -13,6 +13,7 @@ from postfix_smtp.smtp.context import RequireTls, StartTls, TlsInfo, TlsNeed
 from postfix_smtp.smtp.failure import Failure
 from postfix_smtp.smtp.peer import Peer
 from postfix_smtp.tls import status
+from postfix_smtp.tls.established import Established
 from postfix_smtp.tls.levels import Level
 from postfix_smtp.tls.policy import Policy, PolicyFinder, Server, is_authorized
 from postfix_smtp.tls.policy_entry import PolicyError
@@ -105,8 +106,6 @@ class Planner:
 
     def log_reuse(self, info: TlsInfo, peer: Peer) -> None:
         """A kept session is used again."""
-        from postfix_smtp.tls.starter import Established
-
         if isinstance(info, Established):
             log.info(info.line("reused", peer))
 

@@ -6,25 +6,25 @@ from typing import Any
 
 from postfix_smtp import log
 from postfix_smtp.delivery.stream import Stream, TlsFailure
-from postfix_smtp.routing import names as hostnames
 from postfix_smtp.smtp.actions import ConnectionLost, TimedOut
 from postfix_smtp.smtp.peer import Peer
-from postfix_smtp.tls import library, messages, names, session_id, summary
+from postfix_smtp.tls import library, messages, session_id, summary
 from postfix_smtp.tls.callbacks import Callbacks, Certificates
 from postfix_smtp.tls.certificate import Certificate, bare_key, certificate, fingerprint
+from postfix_smtp.tls.demand import find_demand, server_name_indication
 from postfix_smtp.tls.dump import dump
 from postfix_smtp.tls.engine import Engine
+from postfix_smtp.tls.established import Established
 from postfix_smtp.tls.layer import Layer
-from postfix_smtp.tls.levels import Level
 from postfix_smtp.tls.loglevel import LogFeature
 from postfix_smtp.tls.policy import Policy, Server
-from postfix_smtp.tls.protocols import NO_OLD_SSL, Protocols
-from postfix_smtp.tls.records import TRUST_ANCHOR, TlsaRecord
+from postfix_smtp.tls.protocols import NO_OLD_SSL
+from postfix_smtp.tls.records import TRUST_ANCHOR
 from postfix_smtp.tls.reporting import SessionReport
 from postfix_smtp.tls.session_cache import SessionCache
 from postfix_smtp.tls.session_id import SessionProperties
 from postfix_smtp.tls.signatures import is_signed_by
-from postfix_smtp.tls.verifier import HOST_MISMATCH, OK, Demand, Verifier, failure_lines, usable_records
+from postfix_smtp.tls.verifier import HOST_MISMATCH, OK, Verifier, failure_lines
 
 _WEAK_MISMATCH = (3, 10, 4)
 _NEW_CERTIFICATE_LINE = (3, 9)
@@ -35,46 +35,6 @@ _DETAILS = LogFeature.CERTMATCH | LogFeature.VERBOSE | LogFeature.PEERCERT
 
 class _Refused(Exception):
     """The handshake is not begun; logged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Established:
-    """A TLS session; implements :class:`postfix_smtp.smtp.context.TlsInfo`.
-
-    Attributes:
-        level: after any fallback.
-        resumed: a session of an earlier connection was resumed.
-    """
-
-    level: Level
-    is_present: bool
-    is_trusted: bool
-    is_matched: bool
-    connection: summary.Connection
-    version: tuple[int, ...]
-
-    @property
-    def must_match(self) -> bool:
-        """The certificate has to match."""
-        return self.level.must_match
-
-    @property
-    def resumed(self) -> bool:
-        """The handshake was a short one."""
-        return self.connection.resumed
-
-    @property
-    def status(self) -> str:
-        """One word for the log."""
-        if not self.is_present:
-            return "Anonymous"
-        if self.is_matched and self.level is not Level.HALFDANE:
-            return "Verified"
-        return "Trusted" if self.is_trusted else "Untrusted"
-
-    def line(self, usage: str, peer: Peer) -> str:
-        """The summary line; `usage` is ``established`` or ``reused``."""
-        return summary.line(self.status, usage, peer.endpoint, self.connection, self.version)
 
 
 @dataclass(slots=True)
@@ -153,7 +113,6 @@ class _Attempt:
         self._seen = _Seen()
         self._tls13 = True
         self._cache_id = ""
-        self._protocols = Protocols()
         self._context: Any = None
         self._connection: Any = None
         self._established = False
@@ -175,9 +134,8 @@ class _Attempt:
         protocols, ciphers = lists
         if policy.level.uses_tlsa:
             protocols = protocols.without(NO_OLD_SSL)
-        sni = self._sni()
-        demand = self._demand(report)
-        self._demanded = demand
+        sni = server_name_indication(policy, self._server, self._peer)
+        demand = self._demanded = find_demand(policy, self._server, self._peer, engine.digests, report)
         self._verifier = Verifier(
             demand,
             engine.digests,
@@ -233,58 +191,6 @@ class _Attempt:
                 policy.level,
             )
             self._cache_id = session_id.session_id(base, self._version, properties)
-
-    def _sni(self) -> str:
-        policy, server = self._policy, self._server
-        if policy.level.uses_tlsa:
-            name = policy.base_domain
-        elif policy.servername == "hostname":
-            name = self._peer.name
-        elif policy.servername == "nexthop":
-            name = server.domain
-        else:
-            name = policy.servername
-        return hostnames.to_ascii(name) or name
-
-    def _demand(self, report: SessionReport | None) -> Demand:
-        policy = self._policy
-        level = policy.level
-        must_fail = False
-        records: tuple[TlsaRecord, ...] = ()
-        by_anchors = level in (Level.VERIFY, Level.SECURE) and bool(policy.records)
-        if policy.records:
-            records = usable_records(policy.records, self._engine.digests, self._hap)
-            if not records:
-                level, must_fail = self._unusable(level, report)
-        references = names.References()
-        if policy.match and level is not Level.FINGERPRINT:
-            wanted = policy.match
-            references = names.references(wanted, self._server.domain, self._peer.name, self._hap)
-        if level > Level.FINGERPRINT and not references:
-            must_fail = True
-        return Demand(
-            level,
-            references,
-            records,
-            fingerprints=level is Level.FINGERPRINT,
-            anchor_file=by_anchors,
-            must_fail=must_fail,
-        )
-
-    def _unusable(self, level: Level, report: SessionReport | None) -> tuple[Level, bool]:
-        """No record is usable: the level that is left, and whether verification can only fail."""
-        kind = "TLSA records"
-        if level is Level.FINGERPRINT:
-            kind = "fingerprints"
-        elif level in (Level.VERIFY, Level.SECURE):
-            kind = "trust anchors"
-        if report is not None:
-            report.unusable(kind)
-        if level in (Level.DANE, Level.HALFDANE):
-            log.warning(f"{self._hap}: all TLSA records unusable, fallback to unauthenticated TLS")
-            return Level.ENCRYPT, False
-        log.warning(f"{self._hap}: all {kind} unusable")
-        return level, True
 
     async def find_session(self) -> None:
         """Look for a session to resume."""

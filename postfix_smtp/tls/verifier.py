@@ -8,13 +8,13 @@ result is. That result is stored in the session and comes back when it is resume
 One rule holds whatever happens: a server matches only if the last event of a complete verification said so.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from postfix_smtp import log
-from postfix_smtp.tls.certificate import Certificate, certificate, is_public_key
-from postfix_smtp.tls.levels import Level
-from postfix_smtp.tls.names import References, address_matches, matched_name
+from postfix_smtp.tls.certificate import Certificate, certificate
+from postfix_smtp.tls.demand import Demand
+from postfix_smtp.tls.names import address_matches, matched_name
 from postfix_smtp.tls.records import (
     CERTIFICATE,
     END_ENTITY,
@@ -42,44 +42,6 @@ _WEAK_MISMATCH = (3, 10, 4)
 
 #: Whether a certificate (DER) is signed by a bare key (SubjectPublicKeyInfo).
 SignedBy = Callable[[bytes, bytes], bool]
-
-
-def usable_records(records: Sequence[TlsaRecord], digests: Digests, peer: str) -> tuple[TlsaRecord, ...]:
-    """The records that can be matched, weaker digests dropped; warns about those that are unusable."""
-    usable = []
-    for record in records:
-        if digests.is_usable(record) and (record.matching != WHOLE or _is_complete(record)):
-            usable.append(record)
-        else:
-            log.warning(f"{peer}: unusable TLSA RR: {record}")
-    return digests.strongest(usable)
-
-
-def _is_complete(record: TlsaRecord) -> bool:
-    if record.selector == CERTIFICATE:
-        return certificate(record.data) is not None
-    return is_public_key(record.data)
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """What a server must be, as far as verification goes.
-
-    Attributes:
-        level: after any fallback.
-        references: names; none at levels that do not know the server by name.
-        records: usable ones.
-        fingerprints: the records are digests that the operator gave.
-        anchor_file: they come from a trust anchor file: names count also when the server's own certificate is listed.
-        must_fail: verification was set up so that it cannot succeed.
-    """
-
-    level: Level
-    references: References
-    records: tuple[TlsaRecord, ...] = ()
-    fingerprints: bool = False
-    anchor_file: bool = False
-    must_fail: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from postfix_smtp.smtp.actions import ConnectionLost
 from postfix_smtp.smtp.peer import Peer
 from postfix_smtp.tls.callbacks import Callbacks
 from postfix_smtp.tls.engine import Engine
+from postfix_smtp.tls.established import Established
 from postfix_smtp.tls.levels import Level
 from postfix_smtp.tls.loglevel import LogFeature
 from postfix_smtp.tls.policy import Policy, Server
 from postfix_smtp.tls.settings import EngineSettings
-from postfix_smtp.tls.starter import Established, Starter
+from postfix_smtp.tls.starter import Starter
 
 PEER = Peer("mx.example.com", "127.0.0.1", 25)
 
