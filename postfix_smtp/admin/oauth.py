@@ -253,7 +253,7 @@ def _date(moment: float) -> str:
 def _test(arguments: argparse.Namespace) -> int:
     from postfix_smtp.sasl.oauth import renewal
     from postfix_smtp.sasl.oauth.errors import TokenError
-    from postfix_smtp.sasl.oauth.token_file import Grant
+    from postfix_smtp.sasl.oauth.token_file import RENEW_BEFORE, Grant
 
     accounts = _Accounts(arguments)
     try:
@@ -262,7 +262,7 @@ def _test(arguments: argparse.Namespace) -> int:
             file = _read(place, accounts)
             if file.grant is Grant.EXEC:
                 token = renewal.run_command(place, file, accounts.settings.seconds).access_token
-            elif file.usable(time.time(), renewal.RENEW_BEFORE) and not arguments.renew:
+            elif file.usable(time.time(), RENEW_BEFORE) and not arguments.renew:
                 token = file.access_token
             else:
                 file = renewal.renew(place, accounts.options, file.access_token if arguments.renew else "")

@@ -10,13 +10,12 @@ from urllib.parse import urlsplit
 from postfix_smtp import log
 from postfix_smtp.sasl.oauth.errors import TokenError
 from postfix_smtp.sasl.oauth.storage import Locator, Place
-from postfix_smtp.sasl.oauth.token_file import UNUSABLE_BEFORE, Grant, TokenFile
+from postfix_smtp.sasl.oauth.token_file import RENEW_BEFORE, UNUSABLE_BEFORE, Grant, TokenFile
 
 if TYPE_CHECKING:
     from postfix_smtp.sasl.oauth.renewal import Options
 
 PREFIX = "oauth:"
-RENEW_BEFORE = 60
 #: Renewals at the same time that one provider may keep waiting: each takes a thread.
 _PER_ENDPOINT = 4
 

@@ -22,10 +22,8 @@ from postfix_smtp.sasl.oauth import child
 from postfix_smtp.sasl.oauth.endpoint import Answer, Web, read_answer, request_token
 from postfix_smtp.sasl.oauth.errors import TokenError, clean
 from postfix_smtp.sasl.oauth.storage import Lock, Place
-from postfix_smtp.sasl.oauth.token_file import Grant, TokenFile
+from postfix_smtp.sasl.oauth.token_file import RENEW_BEFORE, Grant, TokenFile
 
-#: Seconds before its expiry from which a token is renewed; in that time a failure does no harm yet.
-RENEW_BEFORE = 60
 #: Seconds in which a failure is not tried again: a short one may be gone soon, a lasting one will not.
 RETRY_AFTER, RETRY_LASTING_AFTER = 20, 120
 #: Seconds in which a token that was renewed because a server refused it is not renewed for the same reason again.
@@ -98,7 +96,8 @@ def renew(place: Place, options: Options, refused: str = "") -> TokenFile:
 def _respect(lock: Lock, file: TokenFile, refused: str) -> None:
     """Leave it alone for a while if the last attempt was no use."""
     note, now = lock.note(), time.time()
-    if note.get("until", 0) > now and note.get("version") == lock.place.status().st_mtime_ns:
+    # A clock that was set back must not make it a long while
+    if 0 < note.get("until", 0) - now <= RETRY_LASTING_AFTER and note.get("version") == lock.place.status().st_mtime_ns:
         raise TokenError(str(note.get("reason")), lasting=bool(note.get("lasting")))
     if refused and file.usable(now) and 0 <= now - note.get("forced", 0) < REFUSED_AGAIN:
         raise TokenError("access token is refused although it has just been renewed")

@@ -20,6 +20,8 @@ DEFAULT_ENDPOINT = "https://accounts.google.com/o/oauth2/token"
 EXEC = "exec:"
 #: Seconds before its expiry from which a token is not used any more.
 UNUSABLE_BEFORE = 10
+#: Seconds before its expiry from which a token is renewed; in that time a failure does no harm yet.
+RENEW_BEFORE = 60
 _TOKEN = re.compile(r"[!-~]+")
 
 
