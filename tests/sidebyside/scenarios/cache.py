@@ -1,6 +1,6 @@
 """Scenarios: cache."""
 
-from compat.sidebyside.scenario import add
+from compat.sidebyside.scenario import add, message
 
 add(
     "cache/dest-delivered-other-sender",
@@ -208,4 +208,30 @@ add(
     },
     srv={"tls": {"cert": "good"}},
     messages=[{"to": ["u0@dest.test"]}, {"to": ["u1@dest.test"]}],
+)
+
+KEPT = {
+    "smtp_connection_cache_destinations": "dest.test",
+    "smtp_connection_cache_on_demand": "no",
+    "smtp_connection_cache_time_limit": "20s",
+}
+
+add(
+    "cache/server-closes-while-kept",
+    main=KEPT,
+    messages=[message("a@dest.test"), message("b@dest.test")],
+    srv={"on": {"RSET": [("close",), "250 Ok"]}},
+)
+
+add(
+    "cache/reuse-limit",
+    main={**KEPT, "smtp_connection_reuse_count_limit": "2"},
+    messages=[message(f"u{number}@dest.test") for number in range(4)],
+)
+
+add(
+    "cache/421-at-the-end",
+    main=KEPT,
+    messages=[message("a@dest.test"), message("b@dest.test")],
+    srv={"on": {"DOT": ["421 4.3.2 going down", "250 2.0.0 Ok"]}},
 )

@@ -25,3 +25,16 @@ add(
     steps=[("sendquick", 0, 1), ("idle",)],
     concurrent=True,
 )
+
+add(
+    "connect/swallowed-then-next",
+    main={"smtp_connect_timeout": "1s"},
+    cost=2,
+    dns={
+        "mx1.dest.test": [("A", "192.0.2.99")],
+        "dest.test": [("MX", 1, "mx1.dest.test."), ("MX", 2, "mx2.dest.test.")],
+    },
+    servers=[{"at": "192.0.2.2:25"}],
+)
+
+add("connect/bind-address-enforced", main={"smtp_bind_address": "198.51.100.2"})

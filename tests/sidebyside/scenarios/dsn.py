@@ -1,6 +1,6 @@
 """Scenarios: dsn."""
 
-from compat.sidebyside.scenario import add
+from compat.sidebyside.scenario import add, message
 
 add(
     "dsn/never-ok-dsn",
@@ -70,4 +70,16 @@ add(
     messages=[{"to": ["user@dest.test"], "args": ["-N", "delay"]}],
     steps=[("send", 0), ("idle",), ("sleep", 4.2), ("flush",), ("idle",)],
     cost=5,
+)
+
+add("dsn/never", messages=[message("user@dest.test", args=["-N", "never"])], srv={"on": {"RCPT": "550 5.1.1 no"}})
+
+add("dsn/success-relayed", messages=[message("user@dest.test", args=["-N", "success"])], srv={"kw": ["PIPELINING"]})
+
+add("dsn/headers-with-envelope-id", messages=[message("user@dest.test", args=["-V", "id+2Bx", "-R", "hdrs"])])
+
+add(
+    "dsn/keyword-discarded",
+    main={"smtp_discard_ehlo_keywords": "dsn"},
+    messages=[message("user@dest.test", args=["-N", "success,failure"])],
 )

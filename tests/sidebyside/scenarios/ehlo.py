@@ -56,3 +56,11 @@ add(
 )
 
 add("ehlo/pix-banner-young", srv={"greet": "220 **************************************************"})
+
+add("ehlo/pix-bug-greeting", srv={"greet": "220 ****************"}, main={"smtp_pix_workaround_delay_time": "0s"})
+
+add("ehlo/size-is-not-a-number", srv={"kw": ["SIZE many", "PIPELINING"]})
+
+add("ehlo/keywords-in-lower-case", srv={"kw": ["pipelining", "size 1000000", "8bitmime", "dsn"]})
+
+add("ehlo/discard-by-address", main={"smtp_discard_ehlo_keyword_address_maps": "inline:{ 192.0.2.1=pipelining }"})

@@ -36,3 +36,21 @@ add(
 )
 
 add("family/address-preference-bad", main={"smtp_address_preference": "ipv5"})
+
+add(
+    "family/six-unreachable-then-four",
+    main={"smtp_address_preference": "ipv6"},
+    dns={"mx1.dest.test": [("AAAA", "2001:db8:dead::1"), ("A", "192.0.2.1")]},
+)
+
+add(
+    "family/four-only",
+    main={"inet_protocols": "ipv4"},
+    dns={"mx1.dest.test": [("AAAA", "2001:db8::1")]},
+)
+
+add(
+    "family/literal-six",
+    to=["user@[IPv6:2001:db8::1]"],
+    servers=[{"at": "[2001:db8::1]:25"}],
+)

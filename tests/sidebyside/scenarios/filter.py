@@ -57,3 +57,17 @@ add(
     main={"smtp_delivery_status_filter": "pcre:/etc/postfix/df"},
     files={"df": "/^2(\\.\\S+) (.*)/ 2$1 changed $2\n"},
 )
+
+add(
+    "filter/status-soft",
+    main={"smtp_delivery_status_filter": "regexp:/etc/postfix/status"},
+    files={"status": "/^5\\.1\\.1(.*)/ 4.1.1$1\n"},
+    srv={"on": {"RCPT": "550 5.1.1 no"}},
+)
+
+add(
+    "filter/reply-turned-round",
+    main={"smtp_reply_filter": "regexp:/etc/postfix/reply"},
+    files={"reply": "/^550 5.1.1(.*)/ 450 4.1.1$1\n"},
+    srv={"on": {"RCPT": "550 5.1.1 no"}},
+)

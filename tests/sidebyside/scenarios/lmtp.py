@@ -142,3 +142,31 @@ add(
     ],
     cost=4,
 )
+
+LMTP = {"default_transport": "lmtp:unix:/run/sidebyside/sockets/x"}
+HERE = {"at": "unix:/run/sidebyside/sockets/x", "lmtp": True}
+
+add(
+    "lmtp/two-recipients-one-rejected-at-the-end",
+    main=LMTP,
+    to=["one@dest.test", "two@dest.test"],
+    servers=[{**HERE, "on": {"DOT": {"two": "552 5.2.2 full"}}}],
+)
+
+add(
+    "lmtp/two-recipients-one-later-at-the-end",
+    main=LMTP,
+    to=["one@dest.test", "two@dest.test"],
+    servers=[{**HERE, "on": {"DOT": {"one": "452 4.2.2 full"}}}],
+)
+
+add(
+    "lmtp/closes-between-final-replies",
+    main=LMTP,
+    to=["one@dest.test", "two@dest.test"],
+    servers=[{**HERE, "on": {"DOT": {"two": ("close",)}}}],
+)
+
+add("lmtp/no-pipelining", main=LMTP, to=["one@dest.test", "two@dest.test"], servers=[{**HERE, "kw": []}])
+
+add("lmtp/socket-missing", main=LMTP, servers=[])

@@ -135,3 +135,75 @@ add(
     dns={"other.test": [("MX", 10, "mx2.dest.test.")]},
     servers=[{"at": "192.0.2.1:25"}, {"at": "192.0.2.2:25", "host": "mx2"}],
 )
+
+add("mx/null-mx-2", dns={"dest.test": [("MX", 0, ".")]})
+
+add("mx/null-mx-beside-another", dns={"dest.test": [("MX", 0, "."), ("MX", 10, "mx1.dest.test.")]})
+
+add(
+    "mx/six-hosts-two-allowed",
+    main={"smtp_mx_address_limit": "2"},
+    dns={
+        "dest.test": [("MX", 10 * number, f"h{number}.dest.test.") for number in range(1, 7)],
+        **{f"h{number}.dest.test": [("A", f"192.0.2.{10 + number}")] for number in range(1, 7)},
+    },
+    servers=[{"at": "192.0.2.16:25"}],
+)
+
+add(
+    "mx/three-sessions-two-allowed",
+    main={"smtp_mx_session_limit": "2"},
+    dns={"dest.test": [("MX", 10 * number, f"mx{number}.dest.test.") for number in (1, 2, 3)]},
+    servers=[{"at": f"192.0.2.{number}:25", "on": {"MAIL": "451 4.3.0 later"}} for number in (1, 2, 3)],
+)
+
+add(
+    "mx/first-host-has-no-address",
+    dns={"dest.test": [("MX", 5, "gone.dest.test."), ("MX", 10, "mx1.dest.test.")]},
+)
+
+add(
+    "mx/address-of-first-host-fails",
+    dns={
+        "dest.test": [("MX", 5, "sick.dest.test."), ("MX", 10, "mx1.dest.test.")],
+        "sick.dest.test": "SERVFAIL",
+    },
+)
+
+add(
+    "mx/all-addresses-fail",
+    dns={"dest.test": [("MX", 5, "sick.dest.test.")], "sick.dest.test": "SERVFAIL"},
+)
+
+add(
+    "mx/we-are-the-second",
+    dns={
+        "dest.test": [("MX", 10, "mx1.dest.test."), ("MX", 20, "mail.lab.test."), ("MX", 30, "mx3.dest.test.")],
+        "mail.lab.test": [("A", "127.0.0.1")],
+    },
+)
+
+add(
+    "mx/alias-of-domain",
+    dns={"alias.test": [("CNAME", "dest.test.")]},
+    to=["user@alias.test"],
+)
+
+add(
+    "mx/alias-as-exchanger",
+    dns={"dest.test": [("MX", 10, "www.dest.test.")], "www.dest.test": [("CNAME", "mx1.dest.test.")]},
+)
+
+add(
+    "mx/truncated-answer",
+    dns={"dest.test": [("MX:TRUNC",), ("MX", 10, "mx1.dest.test.")]},
+)
+
+add("mx/hosts-file", main={"smtp_host_lookup": "native"}, hosts="192.0.2.1 dest.test\n")
+
+add(
+    "mx/dns-then-hosts-file",
+    main={"smtp_host_lookup": "dns, native"},
+    to=["user@only-here.test"],
+    hosts="192.0.2.1 only-here.test\n",
+)

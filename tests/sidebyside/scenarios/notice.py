@@ -89,3 +89,11 @@ add(
     },
     cost=2,
 )
+
+add("notice/protocol-errors", main={"notify_classes": "protocol"}, srv={"on": {"MAIL": "500 5.5.1 what"}})
+
+add(
+    "notice/everything",
+    main={"notify_classes": "resource, software, protocol, delay, bounce, 2bounce"},
+    srv={"on": {"RCPT": "550 5.1.1 no"}},
+)

@@ -1,6 +1,6 @@
 """Scenarios: process."""
 
-from compat.sidebyside.scenario import add, agents
+from compat.sidebyside.scenario import add, agents, message
 
 add(
     "process/max-use-one",
@@ -33,3 +33,63 @@ add(
 )
 
 add("process/watchdog-option", agents=agents("smtp -o daemon_timeout=100s"))
+
+add(
+    "process/reload-while-delivering",
+    srv={"on": {"DOT": [(("sleep", 1.0), ("reply", "250 2.0.0 slow")), "250 2.0.0 Ok"]}},
+    messages=[message("one@dest.test"), message("two@dest.test")],
+    # the new queue manager leaves alone for a minute what is still locked: not to wait for that
+    steps=[
+        ("send", 0),
+        ("wait_script", "Hello"),
+        ("reload",),
+        ("wait_log", "status=sent"),
+        ("quiet",),
+        ("touch_queue", "incoming", 10),
+        ("flush",),
+        ("send", 1),
+        ("idle",),
+    ],
+    concurrent=True,
+    cost=2,
+)
+
+add(
+    "process/kill-then-again",
+    srv={"on": {"RCPT": [("hang",), "250 2.1.5 Ok"]}},
+    steps=[
+        ("send", 0),
+        ("wait_script", "server hangs"),
+        ("kill_agents", "KILL"),
+        ("wait_agents_gone",),
+        ("quiet",),
+        ("silent", "postfix", "reload"),
+        ("quiet",),
+    ],
+)
+
+add("process/verbose", agents=agents("smtp -v -v"), drop_log="^(?!<M1>: to=)")
+
+add(
+    "process/verbose-by-peer-address",
+    main={"debug_peer_list": "192.0.2.0/24", "debug_peer_level": "3"},
+    drop_log="^(?!<M1>: to=)",
+)
+
+add("process/chroot-no-mx", chroot=True, agents=agents(jail="y"), dns={"dest.test": [("A", "192.0.2.1")]})
+
+add(
+    "process/chroot-nxdomain",
+    chroot=True,
+    agents=agents(jail="y"),
+    to=["user@nowhere.test"],
+)
+
+add(
+    "process/log-file",
+    main={"maillog_file": "/var/log/side.log"},
+    srv={"on": {"RCPT": {"bad": "550 5.1.1 no"}}},
+    to=["user@dest.test", "bad@dest.test"],
+)
+
+add("process/syslog-name-of-service", agents=agents("smtp -o syslog_name=side/$service_name"))

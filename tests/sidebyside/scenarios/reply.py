@@ -168,3 +168,13 @@ add(
     srv={"on": {"RCPT": {"two": "550 5.1.1 unknown", "three": "450 4.2.0 later"}}},
     to=["one@dest.test", "two@dest.test", "three@dest.test"],
 )
+
+add("reply/enhanced-code-does-not-fit", srv={"on": {"RCPT": "550 4.1.1 contradiction"}})
+
+add("reply/no-text", srv={"on": {"RCPT": b"550\r\n"}})
+
+add("reply/control-characters", srv={"on": {"RCPT": b"550 5.1.1 bell \x07 and \xff eight bit\r\n"}})
+
+add("reply/line-feed-only", srv={"on": {"RCPT": b"550-5.1.1 first\n550 5.1.1 second\n"}})
+
+add("reply/codes-differ", srv={"on": {"RCPT": b"250-2.1.5 fine\r\n550 5.1.1 not fine\r\n"}})

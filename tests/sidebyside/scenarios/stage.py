@@ -1,6 +1,6 @@
 """Scenarios: stage."""
 
-from compat.sidebyside.scenario import FAST, add
+from compat.sidebyside.scenario import FAST, add, message
 
 add(
     "stage/pipe-mail-421",
@@ -267,3 +267,29 @@ add(
     srv={"on": {"DOT": ("drip", "250-aaaaaaaaaa\n250 bbbbbbbbbbbbbbbbb", 0.1)}},
     cost=4,
 )
+
+add(
+    "stage/nopipe-rcpt-mixed",
+    to=["a@dest.test", "b@dest.test", "c@dest.test"],
+    srv={"kw": ["SIZE"], "on": {"RCPT": {"a@": "550 5.1.1 no", "b@": "450 4.2.0 later"}}},
+)
+
+add("stage/nopipe-all-rejected", to=["a@dest.test", "b@dest.test"], srv={"kw": [], "on": {"RCPT": "550 5.1.1 no"}})
+
+add("stage/data-accepted-though-all-rejected", to=["a@dest.test"], srv={"on": {"RCPT": "550 5.1.1 no"}})
+
+add("stage/size-too-large", srv={"kw": ["PIPELINING", "SIZE 100"]})
+
+add(
+    "stage/reset-in-the-content",
+    messages=[message("user@dest.test", data="Subject: big\n\n" + "line\n" * 400000)],
+    srv={"body": {"after": 100000, "do": ("rst",)}},
+)
+
+add(
+    "stage/error-before-the-end-of-the-content",
+    messages=[message("user@dest.test", data="Subject: x\n\n" + "line\n" * 20000)],
+    srv={"body": {"after": 10, "do": (("reply", "552 5.3.4 too big"), ("close",))}},
+)
+
+add("stage/reply-in-pieces", srv={"on": {"MAIL": ("pieces", ["25", "0-2.1.0 first\r\n250 ", "2.1.0 last\r\n"])}})

@@ -1,6 +1,6 @@
 """Scenarios: verify."""
 
-from compat.sidebyside.scenario import add
+from compat.sidebyside.scenario import add, message
 
 add(
     "verify/probe-5xx",
@@ -87,4 +87,11 @@ add(
     messages=[{"to": ["one@dest.test", "two@dest.test"], "args": ["-bv"], "data": ""}],
     srv={"on": {"RCPT": {"two": "550 5.1.1 no"}}},
     steps=[("send", 0), ("wait_log", "removed"), ("idle",)],
+)
+
+add(
+    "verify/rejected-then-known",
+    messages=[message("user@dest.test", args=["-bv"], data="")],
+    steps=[("send", 0), ("wait_log", "status=undeliverable"), ("idle",)],
+    srv={"on": {"RCPT": "550 5.1.1 no"}},
 )
