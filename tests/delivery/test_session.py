@@ -16,9 +16,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "smtp"))
 
+from memory_tls import MemoryTls, client_tls, server_tls
 from scripted_security import ScriptedTls
 from smtp_support import QUEUE_ID, VECTORS, VERSIONS, Body, Client, expected, load, texts, writes
-from memory_tls import MemoryTls, client_tls, server_tls
 
 from postfix_smtp.delivery.session import Session, SessionContext
 from postfix_smtp.delivery.stream import Stream
