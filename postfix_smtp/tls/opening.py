@@ -59,8 +59,11 @@ def open_tls(parameters: Parameters, opener: "Callable[[], Opener]") -> Opened |
     general, wanted = general_level(LevelSettings.from_parameters(p))
     opened = Opened(p, general)
     if not wanted:
+        reports = p.version >= _REPORTS_SINCE and p.flag("smtp_tlsrpt_enable")
+        if p.version < _STATUS_SINCE and not reports:
+            return None
         _load_late_modules(p, has_engine=False)
-        return opened if p.version >= _REPORTS_SINCE else None
+        return opened
     p.evaluate_tls_library()
     from postfix_smtp.ipc.tlsmgr import BlockingTlsManagerClient
     from postfix_smtp.tls.engine import Engine, EngineError
