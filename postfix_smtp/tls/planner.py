@@ -53,7 +53,7 @@ class Plan:
     @property
     def reuse(self) -> bool:
         """A TLS session may be kept for the next delivery."""
-        return self.policy.reuse
+        return self.policy.keep
 
     def authorizes(self, host: str) -> bool:
         """Whether an MX host may be used (MTA-STS); logs why not."""

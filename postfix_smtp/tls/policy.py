@@ -51,7 +51,8 @@ class Policy:
         servername: what SNI to send: a name, ``hostname``, ``nexthop`` or nothing.
         records: TLSA, fingerprints or trust anchors, in the order of evaluation.
         base_domain: name whose TLSA records these are.
-        reuse: the connection may be kept.
+        reuse: Postfix's own program would reuse the connection, through tlsproxy(8).
+        keep: this process keeps the connection for its next delivery.
         raw_keys: raw public keys may be asked for.
         external: found by somebody else.
     """
@@ -67,6 +68,7 @@ class Policy:
     reuse: bool = False
     raw_keys: bool = False
     external: External = field(default_factory=External)
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,7 @@ class PolicyFinder:
             reuse,
             raw_keys,
             entry.external,
+            keep=reuse or (entry.reuse is None and settings.keep_in_process),
         )
 
     def _exclusions(self, entry: Entry, level: Level) -> str:

@@ -68,6 +68,7 @@ class PolicySettings:
     servername: str
     servername_title: str
     reuse: bool
+    keep_in_process: bool
     raw_keys: bool
     wrapper_mode: bool
     insecure_mx_policy: str
@@ -108,6 +109,7 @@ class PolicySettings:
             servername=p.text("smtp_tls_servername"),
             servername_title=p.spelling("smtp_tls_servername"),
             reuse=p.flag("smtp_tls_connection_reuse"),
+            keep_in_process=p.flag("smtp_tls_process_reuse") and not p.is_set("smtp_tls_connection_reuse"),
             raw_keys=p.flag("smtp_tls_enable_rpk"),
             wrapper_mode=p.flag("smtp_tls_wrappermode"),
             insecure_mx_policy="" if lmtp else p.text("smtp_tls_dane_insecure_mx_policy").lower(),

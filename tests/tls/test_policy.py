@@ -37,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "smtp_tls_trust_anchor_file": "",
     "smtp_tls_servername": "",
     "smtp_tls_connection_reuse": "no",
+    "smtp_tls_process_reuse": "yes",
     "smtp_tls_enable_rpk": "no",
     "smtp_tls_wrappermode": "no",
     "smtp_tls_dane_insecure_mx_policy": "may",
