@@ -14,6 +14,7 @@ class Established:
     Attributes:
         level: after any fallback.
         resumed: a session of an earlier connection was resumed.
+        is_logged: the log tells about this session, so it also tells when the connection is used again.
     """
 
     level: Level
@@ -22,6 +23,7 @@ class Established:
     is_matched: bool
     connection: summary.Connection
     version: tuple[int, ...]
+    is_logged: bool = True
 
     @property
     def must_match(self) -> bool:

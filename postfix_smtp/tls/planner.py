@@ -106,7 +106,7 @@ class Planner:
 
     def log_reuse(self, info: TlsInfo, peer: Peer) -> None:
         """A kept session is used again."""
-        if isinstance(info, Established):
+        if isinstance(info, Established) and info.is_logged:
             log.info(info.line("reused", peer))
 
 

@@ -291,9 +291,10 @@ class _Attempt:
             is_matched=level.must_match and is_good,
             connection=self._describe(own, resumed),
             version=self._version,
+            is_logged=self._logs(LogFeature.SUMMARY) or self._policy.reuse,
         )
         self._log_certificate(own, info, report, failure)
-        if self._logs(LogFeature.SUMMARY) or self._policy.reuse:
+        if info.is_logged:
             log.info(info.line("established", self._peer))
         return info
 
