@@ -68,6 +68,9 @@ class _Mechanism:
             raise SaslError("generic failure")
         return challenge
 
+    def waits(self, challenge: bytes | None) -> bool:
+        return self._choices.number(0, 1) == 1
+
 
 class Play:
     """One connection."""
@@ -160,7 +163,7 @@ class Play:
             answer = error = None
             try:
                 answer = self._perform(action)
-            except (ConnectionLost, TimedOut, TableError, BodyError, LocalDataError) as problem:
+            except (ConnectionLost, TimedOut, TableError, BodyError, LocalDataError, SaslError) as problem:
                 error = problem
 
     def _check_output(self, bound: int) -> bytes:
@@ -196,6 +199,10 @@ class Play:
             case actions.ChooseMechanism():
                 self._perhaps_no_table()
                 return _Mechanism(choices) if self._flip() else local_failure("4.7.0", "no", throttle=True)
+            case actions.Respond(mechanism, challenge):
+                return mechanism.initial() if challenge is None else mechanism.step(challenge)
+            case actions.AuthenticationRefused():
+                return (None, "explained", _Mechanism(choices))[choices.number(0, 2)]
             case actions.SendBody():
                 self.engine.take_output()
                 self._body_trouble()
