@@ -34,6 +34,9 @@ _MASKS = [
     (re.compile(r"\b(pid|process id) \d+"), r"\1 <PID>"),
     (re.compile(r"\b(smtp|lmtp|smtpd|cleanup|qmgr)\[\d+\]"), r"\1[<PID>]"),
     (re.compile(r":\.\./(?:ssl|crypto|providers)/[\w/.]+:\d+:"), ":<SRC>:"),
+    # OpenSSL is another one than Postfix's: newer ones offer no TLS below 1.2 and call alerts by other names
+    (re.compile(r"(versions=[0-9a-f/]*0303)(?:/0302)?(?:/0301)?\b"), r"\1"),
+    (re.compile(r"(routines::)(?:sslv3|tlsv1|tls) (?=alert)"), r"\1"),
     (re.compile(r"(status=sent|relay=none|after) (\d+\.\d+) seconds"), r"\1 <N> seconds"),
     (re.compile(r"/deferred/./|/(defer|bounce)/./"), "/<DIR>/"),
 ]
@@ -134,7 +137,7 @@ def transcript(script: Sequence[Entry], names: Names) -> list[str]:
         if kind == "~":
             result.append("~ client waits")
         elif isinstance(data, str):
-            result.append(f"{kind} {data}")
+            result.append(text(f"{kind} {data}", names))
         else:
             rows = [text(_decoded(row), names) for row in lines(data)]
             if len(rows) > _MOST_LINES:
