@@ -1,4 +1,7 @@
-"""Scenarios: cache."""
+"""Scenarios: cache.
+
+Not with TLS: there Postfix needs tlsproxy(8) or does not keep connections, and this program does so by itself.
+"""
 
 from compat.sidebyside.scenario import add, message
 
@@ -107,19 +110,6 @@ add(
 )
 
 add(
-    "cache/tls",
-    main={
-        "smtp_connection_cache_destinations": "dest.test, [192.0.2.1], [mx1.dest.test]",
-        "smtp_connection_cache_on_demand": "no",
-        "smtp_connection_cache_time_limit": "20s",
-        "lmtp_connection_cache_time_limit": "20s",
-        "smtp_tls_security_level": "encrypt",
-    },
-    messages=[{"to": ["u0@dest.test"]}, {"to": ["u1@dest.test"]}, {"to": ["u2@dest.test"]}],
-    srv={"tls": {}},
-)
-
-add(
     "cache/generic-nexthop-port",
     main={
         "smtp_connection_cache_destinations": "[192.0.2.1]:2525",
@@ -147,51 +137,6 @@ add(
     ],
     srv={},
     steps=[("send", 0), ("idle",), ("send", 1), ("wait_log", "status=deliverable"), ("idle",), ("send", 2), ("idle",)],
-)
-
-add(
-    "cache/tls-policy-yes",
-    main={
-        "smtp_connection_cache_on_demand": "no",
-        "smtp_connection_cache_time_limit": "20s",
-        "smtp_tls_CAfile": "/run/sidebyside/certificates/ca.pem",
-        "smtp_tls_loglevel": "1",
-        "smtp_connection_cache_destinations": "dest.test",
-        "tlsproxy_tls_loglevel": "1",
-        "smtp_tls_policy_maps": "inline:{ {dest.test = encrypt connection_reuse=yes} }",
-    },
-    srv={"tls": {"cert": "good"}},
-    messages=[{"to": ["u0@dest.test"]}, {"to": ["u1@dest.test"]}],
-)
-
-add(
-    "cache/tls-policy-verify-fails",
-    main={
-        "smtp_connection_cache_on_demand": "no",
-        "smtp_connection_cache_time_limit": "20s",
-        "smtp_tls_CAfile": "/run/sidebyside/certificates/ca.pem",
-        "smtp_tls_loglevel": "1",
-        "smtp_connection_cache_destinations": "dest.test",
-        "tlsproxy_tls_loglevel": "1",
-        "smtp_tls_policy_maps": "inline:{ {dest.test = verify connection_reuse=yes} }",
-    },
-    srv={"tls": {"cert": "self"}},
-    messages=[{"to": ["u0@dest.test"]}, {"to": ["u1@dest.test"]}],
-)
-
-add(
-    "cache/tls-policy-may-handshake-fails",
-    main={
-        "smtp_connection_cache_on_demand": "no",
-        "smtp_connection_cache_time_limit": "20s",
-        "smtp_tls_CAfile": "/run/sidebyside/certificates/ca.pem",
-        "smtp_tls_loglevel": "1",
-        "smtp_connection_cache_destinations": "dest.test",
-        "tlsproxy_tls_loglevel": "1",
-        "smtp_tls_policy_maps": "inline:{ {dest.test = may connection_reuse=yes} }",
-    },
-    messages=[{"to": ["u0@dest.test"]}, {"to": ["u1@dest.test"]}],
-    servers=[{"at": "192.0.2.1:25", "tls": {"do": ("close",)}}],
 )
 
 add(
