@@ -173,9 +173,11 @@ VERIFY_2 = (
 VERIFY = announce("address_verification_prrotocol")
 
 
-async def verify_twice() -> tuple[bool, bool]:
+async def verify_twice(closed_between: bool = False) -> tuple[bool, bool]:
     client = VerifyClient(SETTINGS)
     first = await client.update("okp@probe.example", AddressStatus.DELIVERABLE, "250 2.1.5 Ok")
+    while closed_between and not client._client._connection.is_stale:
+        await asyncio.sleep(0)
     second = await client.update("hardp@probe.example", AddressStatus.HARD_FAILURE, REJECTED.reason)
     client.close()
     return first, second
@@ -192,7 +194,7 @@ def test_verify_as_captured_on_one_connection(queue: Path) -> None:
 def test_verify_connects_again_silently_when_the_server_closed(queue: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = [VERIFY, ("read", VERIFY_1), STATUS_OK, ("close", None)]
     with ScriptedService(queue / "private/verify", first, [VERIFY, ("read", VERIFY_2), STATUS_OK]) as service:
-        assert asyncio.run(verify_twice()) == (True, True)
+        assert asyncio.run(verify_twice(closed_between=True)) == (True, True)
         assert service.connections == 2
     assert warnings(caplog) == []
 
