@@ -176,7 +176,7 @@ VERIFY = announce("address_verification_prrotocol")
 async def verify_twice(closed_between: bool = False) -> tuple[bool, bool]:
     client = VerifyClient(SETTINGS)
     first = await client.update("okp@probe.example", AddressStatus.DELIVERABLE, "250 2.1.5 Ok")
-    while closed_between and not client._client._connection.is_stale:
+    while closed_between and not client._client._connection.is_stale:  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0)
     second = await client.update("hardp@probe.example", AddressStatus.HARD_FAILURE, REJECTED.reason)
     client.close()
