@@ -2,36 +2,28 @@
 
 1. Open and lock the queue file.
 2. Checks that reject the whole request.
-3. Walk over destinations and hosts (:mod:`postfix_smtp.delivery.walk`): look up, reuse a session or make one, deliver.
+3. Walk over destinations and hosts (:mod:`postfix_smtp.delivery.walk`): look up, reuse a session or make one, deliver
+   (:mod:`postfix_smtp.delivery.servers`).
 4. Recipients still left: another transport, or the last error.
 5. Reply to the queue manager.
 """
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from postfix_smtp import log
-from postfix_smtp.delivery import keys, notice
-from postfix_smtp.delivery.connect import ConnectError
-from postfix_smtp.delivery.keys import KeyContext
-from postfix_smtp.delivery.pool import Kept
 from postfix_smtp.delivery.report import Reporter
-from postfix_smtp.delivery.session import Body, Session, SessionContext
-from postfix_smtp.delivery.stream import Stream
-from postfix_smtp.delivery.tooling import PLAINTEXT, TlsPlan, Tooling
-from postfix_smtp.delivery.walk import Connect, Outcome, Resolve, ReuseAddress, Reused, ReuseDestination, Walk
+from postfix_smtp.delivery.servers import Servers
+from postfix_smtp.delivery.tooling import Tooling
+from postfix_smtp.delivery.verbosity import PeerVerbosity
+from postfix_smtp.delivery.walk import Connect, Resolve, ReuseAddress, ReuseDestination, Walk
 from postfix_smtp.dsn import Dsn
-from postfix_smtp.errors import FatalError
 from postfix_smtp.ipc.pass_on import split_transport
-from postfix_smtp.ipc.request import DeliveryReply, DeliveryRequest, RequestFlags
+from postfix_smtp.ipc.request import DeliveryReply, DeliveryRequest
 from postfix_smtp.message.added import delivered_before
 from postfix_smtp.queue.file import QueueFile, QueueFileMissing
-from postfix_smtp.routing.address import Address, Resolution
+from postfix_smtp.routing.address import Resolution
 from postfix_smtp.routing.destination import (
     INET_PREFIX,
-    LOOP_PORT,
     UNIX_PREFIX,
     WRAPPER_PORT,
     Destination,
@@ -39,12 +31,7 @@ from postfix_smtp.routing.destination import (
     split_list,
     split_nexthop,
 )
-from postfix_smtp.smtp.context import RequireTls, StartTls, TlsNeed
-from postfix_smtp.smtp.envelope import Envelope
-from postfix_smtp.smtp.failure import Failure
-from postfix_smtp.smtp.peer import Peer
 
-CERTIFICATE_LEVEL = 2  #: TLS levels above this one match certificates
 UNAVAILABLE = Dsn("4.3.0", "server unavailable or unable to receive mail")
 CONFIGURATION_ERROR = "4.3.5"
 
@@ -81,27 +68,14 @@ class _Delivery:
         self._request = request
         self._queue_file = queue_file
         self._reporter = reporter
-        self._body: Body | None = None
-        self._load = False
-        self._store = False
-        self._nexthop = ""  #: the request next-hop of cache keys, while it is remembered
-        self._keys = keys.key_form(tools.settings.version)
-        self._key_context = KeyContext(
-            tools.settings.service,
-            request.sender if tools.settings.sender_dependent and tools.settings.sasl_passwords else None,
-            tools.settings.sasl_passwords,
-            request.options.needs_smtputf8,
-        )
+        self._verbosity = PeerVerbosity(tools.debug_match, tools.debug_level)
+        self._servers = Servers(tools, request, queue_file, reporter, self._verbosity)
         self._walk: Walk | None = None
-        self._is_raised = False
-        tls = tools.tls
-        self._tls_plans = None if tls is None else tls.begin(request)
-        self._shows_tls = tls is not None and tls.shows_status
 
     async def run(self) -> None:
         """Everything between the open queue file and the reply."""
         tools, request = self._tools, self._request
-        raised = await self._debug(request.nexthop, "noaddr")
+        raised = await self._verbosity.raise_for(request.nexthop, "noaddr")
         try:
             if await self._rejected_as_a_whole():
                 return
@@ -114,16 +88,7 @@ class _Delivery:
                 nexthop = nexthop.removeprefix(INET_PREFIX)
             await self._deliver_remote(nexthop)
         finally:
-            self._calm(raised)
-
-    async def _debug(self, name: str, address: str) -> bool:
-        """Be verbose if ``debug_peer_list`` says so; one raise at a time. Undone by :meth:`_calm`."""
-        match = self._tools.debug_match
-        if match is None or self._is_raised or not await match(name, address):
-            return False
-        self._is_raised = True
-        log.verbosity.set(log.verbosity.get() + self._tools.debug_level)
-        return True
+            self._verbosity.calm(raised)
 
     # Checks on the whole request (delivery chapter 2)
 
@@ -143,37 +108,18 @@ class _Delivery:
         await reporter.fail_remaining(failure, relay=settings.service, throttle=False)
         return True
 
-    # UNIX-domain servers (delivery chapter 3.3)
+    # Destinations
 
     async def _deliver_local(self, path: str) -> None:
-        tools, reporter = self._tools, self._reporter
-        if tools.settings.fallback_relays:
+        settings = self._tools.settings
+        if settings.fallback_relays:
             log.warning(
-                f'ignoring "{tools.settings.fallback_name} = {tools.settings.fallback_relays}" '
-                "setting for non-TCP connections"
+                f'ignoring "{settings.fallback_name} = {settings.fallback_relays}" setting for non-TCP connections'
             )
-        peer = Peer(tools.settings.hostname, path, 0)
-        await self._decide_caching(path, path)
-        await self._begin_destination(tools.settings.hostname)
-        plan = await self._plan(path, tools.settings.hostname, peer, None)
-        if isinstance(plan, Failure):
-            log.warning(f"TLS policy lookup error for {peer.name}/{path}: {plan.dsn.reason}")
-            reporter.note(plan.dsn)
-            return
-        if self._load:
-            key = keys.destination_key(self._keys, self._key_context, path, plan.level)
-            kept = tools.pool.find_destination(key)
-            if kept is None and tools.shared_cache is not None:
-                kept = await tools.shared_cache.find_destination(key, 0)
-            if kept is not None:
-                await self._use_kept(kept, kept.session.peer, plan, final=True)
-        if reporter.remaining:
-            await self._new_session(peer, path, plan, is_best=True, final=True, final_session=True, detect_loops=False)
-
-    # Destinations over TCP
+        await self._servers.use_local(path)
 
     async def _deliver_remote(self, nexthop: str) -> None:
-        tools, reporter = self._tools, self._reporter
+        tools, reporter, servers = self._tools, self._reporter, self._servers
         routing = tools.routing
         listed = split_nexthop(nexthop)
         destinations = listed + split_list(tools.settings.fallback_relays)
@@ -194,7 +140,8 @@ class _Delivery:
             parse,
             address_limit=routing.address_limit,
             session_limit=routing.session_limit,
-            load=lambda _: self._load,
+            may_load=lambda: servers.may_load,
+            remembers_nexthop=lambda: bool(servers.nexthop),
             recipients_left=lambda: bool(reporter.remaining),
         )
         steps = walk.steps()
@@ -205,330 +152,22 @@ class _Delivery:
                     case Resolve():
                         step = steps.send(await self._resolve(step, walk))
                     case ReuseDestination():
-                        step = steps.send(await self._reuse_destination(step))
+                        step = steps.send(await servers.reuse_destination(step))
                     case ReuseAddress():
-                        step = steps.send(await self._reuse_address(step))
+                        step = steps.send(await servers.reuse_address(step))
                     case Connect():
-                        step = steps.send(await self._connect(step))
+                        step = steps.send(await servers.connect(step))
         except StopIteration:
             pass
         await self._leftovers(listed)
 
     async def _resolve(self, step: Resolve, walk: Walk) -> Resolution:
-        await self._begin_destination(step.destination.host)
+        await self._servers.begin_destination(step.destination.host)
         resolution = await self._tools.finder.find(step.destination)
         self._reporter.last = resolution.failure
         if walk.position == 0 and resolution.addresses:
-            await self._decide_caching(step.destination.host, step.destination.text)
-            walk.nexthop_remembered = bool(self._nexthop)
+            await self._servers.decide_caching(step.destination.host, step.destination.text)
         return resolution
-
-    async def _decide_caching(self, name: str, text: str) -> None:
-        """Whether sessions are taken from and given to the pool, once per request (delivery chapter 14.1)."""
-        tools, flags = self._tools, self._request.flags
-        match = tools.cache_destination
-        if match is not None and await match(name):
-            self._load = self._store = True
-        elif tools.settings.cache_on_demand:
-            self._load = bool(flags & RequestFlags.CACHE_LOAD)
-            self._store = bool(flags & RequestFlags.CACHE_STORE)
-        if self._load or self._store:
-            self._nexthop = text
-
-    # Sessions from the pool (delivery chapter 14.2)
-
-    async def _reuse_destination(self, step: ReuseDestination) -> Reused | None:
-        key = keys.destination_key(self._keys, self._key_context, self._nexthop, 0)
-        kept = self._tools.pool.find_destination(key)
-        if kept is None and self._tools.shared_cache is not None:
-            kept = await self._tools.shared_cache.find_destination(key, step.destination.port)
-        if kept is None:
-            return None
-        peer = kept.session.peer
-        if not await self._use_kept(kept, peer, PLAINTEXT, final=step.is_final(peer.address)):
-            return None
-        return Reused(peer.address)
-
-    async def _reuse_address(self, step: ReuseAddress) -> Outcome:
-        text = step.destination.text
-        peer = _peer(step.address)
-        plan = await self._plan(text, step.destination.host, peer, step.address)
-        if isinstance(plan, Failure):
-            log.warning(f"TLS policy lookup error for {text}/{peer.name}: {plan.dsn.reason}")
-            return Outcome.MISSED
-        endpoint = self._endpoint_key(text, peer, plan.level)
-        found = self._tools.pool.find_endpoint(endpoint)
-        if found is None and self._tools.shared_cache is not None:
-            found = await self._tools.shared_cache.find_endpoint(endpoint, peer, text, is_best=step.is_best)
-        if found is None:
-            return Outcome.MISSED
-        kept = Kept(found.session, text, step.is_best, endpoint, plan.level)
-        return Outcome.SESSION if await self._use_kept(kept, peer, plan, final=step.final) else Outcome.MISSED
-
-    async def _use_kept(self, kept: Kept, peer: Peer, plan: TlsPlan, *, final: bool) -> bool:
-        """Deliver over a session from the pool; False if it turns out to be dead.
-
-        Args:
-            peer: the server under the name it has for this delivery.
-            plan: its TLS policy, if that was looked up.
-        """
-        session, reporter = kept.session, self._reporter
-        raised = await self._debug(peer.name, peer.address)
-        try:
-            if session.tls is not None and self._tools.tls is not None:
-                self._tools.tls.log_reuse(session.tls, peer)
-            context = await self._context(plan, peer, kept.is_best, kept.destination, detect_loops=False)
-            context.plaintext_retry = False
-            if not await session.probe(context):
-                session.close()
-                return False
-            session.peer = peer
-            session.reuse_count += 1
-            reporter.session_begins(peer, session.reuse_count + 1)
-            reporter.is_final = final
-            await self._transact(kept)
-            return True
-        except FatalError:
-            # Later: if this ends the process, the server sees the end of the connection with the process
-            asyncio.get_running_loop().call_soon(session.close)
-            raise
-        except BaseException:
-            session.close()
-            raise
-        finally:
-            self._calm(raised)
-
-    # New sessions
-
-    async def _connect(self, step: Connect) -> Outcome:
-        peer = _peer(step.address)
-        text = step.destination.text
-        plan = await self._plan(text, step.destination.host, peer, step.address)
-        if isinstance(plan, Failure):
-            log.warning(f"TLS policy lookup for {text}/{peer.name}: {plan.dsn.reason}")
-            self._reporter.note(plan.dsn)
-            return Outcome.UNUSABLE
-        if step.plaintext:
-            plan = plan.in_plaintext()
-        if self._tools.settings.wrapper_mode and plan.need < TlsNeed.ENCRYPT:
-            log.warning('smtp_tls_wrappermode requires "smtp_tls_security_level = encrypt" (or stronger)')
-            return Outcome.UNUSABLE
-        if not plan.authorizes(peer.name):
-            return Outcome.UNUSABLE
-        return await self._new_session(
-            peer,
-            text,
-            plan,
-            is_best=step.is_best,
-            final=step.final,
-            final_session=step.final_session,
-            detect_loops=self._tools.settings.program == "smtp" and step.destination.port == LOOP_PORT,
-        )
-
-    async def _new_session(
-        self,
-        peer: Peer,
-        destination: str,
-        plan: TlsPlan,
-        *,
-        is_best: bool,
-        final: bool,
-        final_session: bool,
-        detect_loops: bool,
-    ) -> Outcome:
-        """Connect, shake hands, deliver.
-
-        Args:
-            final: nothing else will be tried after this address.
-            final_session: the same, once the handshake has been completed.
-        """
-        tools, reporter = self._tools, self._reporter
-        started = time.time()
-        try:
-            connection = await tools.connector.connect(peer)
-        except ConnectError as error:
-            reporter.note(error.failure.dsn)
-            return Outcome.UNUSABLE
-        keep_until = started + tools.smtp.reuse_time_limit if self._store else None
-        session = Session(Stream(connection), peer, tools.smtp, keep_until=keep_until)
-        raised = await self._debug(peer.name, peer.address)
-        try:
-            context = await self._context(plan, peer, is_best, destination, detect_loops=detect_loops)
-            if plan.report is not None:
-                plan.report.begin(session)
-            failure = await session.handshake(context)
-            if plan.report is not None:
-                plan.report.ended(session.starttls, session.tls, accepted=failure is None)
-            if self._shows_tls:
-                reporter.tls_status = plan.status(
-                    session.starttls,
-                    session.tls,
-                    announced=session.offers_requiretls,
-                    begun=failure is None,
-                )
-            reporter.session_begins(peer)
-            reporter.has_credentials = _credentials_for(context)
-            if failure is not None:
-                failure = await reporter.without_exposure(failure)
-                again = failure.retry_plaintext
-                reporter.is_final = final and not again
-                await reporter.all_failed(failure)
-                reporter.session_ended(completed=False)
-                await self._notify_postmaster(session)
-                session.close()
-                return Outcome.AGAIN if again else Outcome.UNUSABLE
-            reporter.is_final = final_session
-            if session.tls is not None and not plan.reuse:
-                session.keep_until = None
-            await self._transact(
-                Kept(session, destination, is_best, self._endpoint_key(destination, peer, plan.level), plan.level)
-            )
-            return Outcome.AGAIN if reporter.retry_plaintext else Outcome.SESSION
-        except FatalError:
-            # Later: if this ends the process, the server sees the end of the connection with the process
-            asyncio.get_running_loop().call_soon(session.close)
-            raise
-        except BaseException:
-            session.close()
-            raise
-        finally:
-            self._calm(raised)
-
-    async def _transact(self, kept: Kept) -> None:
-        """One transaction, and what becomes of the session: kept for the next delivery, or closed."""
-        session, reporter = kept.session, self._reporter
-        reporter.features_known(dsn=session.offers_dsn)
-        if self._body is None:
-            self._body = await self._tools.body(self._queue_file, self._request)
-        await session.transact(await self._envelope(), self._body, reporter)
-        reporter.session_ended(completed=session.completed)
-        await self._notify_postmaster(session)
-        if session.keep_until is None or not session.reusable:
-            session.close()
-        elif self._is_expired(session):
-            await session.quit()
-            session.close()
-        else:
-            nexthop = None
-            if self._nexthop:
-                nexthop = keys.destination_key(self._keys, self._key_context, self._nexthop, kept.level)
-            self._tools.pool.save(kept, nexthop, self._tools.settings.cache_seconds)
-        if not reporter.throttled:
-            self._forget_nexthop()
-
-    def _is_expired(self, session: Session) -> bool:
-        limit = self._tools.smtp.reuse_count_limit
-        assert session.keep_until is not None
-        return time.time() > session.keep_until or 0 < limit <= session.reuse_count
-
-    def _forget_nexthop(self) -> None:
-        self._nexthop = ""
-        if self._walk is not None:
-            self._walk.nexthop_remembered = False
-
-    async def _envelope(self) -> Envelope:
-        """The envelope for the recipients that are left, with generic maps applied."""
-        request, recipients = self._request, tuple(self._reporter.remaining)
-        sender = request.sender
-        generic = self._tools.generic
-        if generic is not None:
-            sender = await generic.map_internal(sender)
-            recipients = tuple(
-                [replace(recipient, address=await generic.map_internal(recipient.address)) for recipient in recipients]
-            )
-        return Envelope(
-            sender=sender,
-            recipients=recipients,
-            size=request.size,
-            encoding=request.encoding,
-            envelope_id=request.envelope_id,
-            ret=request.ret,
-            options=request.options,
-            submission=request.submission,
-            probe=self._tools.smtp.probe_target if request.is_probe else None,
-        )
-
-    async def _context(
-        self, plan: TlsPlan, peer: Peer, is_best: bool, destination: str, *, detect_loops: bool
-    ) -> SessionContext:
-        tools, request = self._tools, self._request
-        now = time.time()
-        may_retry = (
-            plan.need is TlsNeed.MAY
-            and plan.requiretls < RequireTls.OPPORTUNISTIC_STARTTLS
-            and (
-                request.is_probe
-                or int(request.times.active) - int(request.times.arrival) >= tools.settings.minimal_backoff
-            )
-        )
-        return SessionContext(
-            request.queue_id,
-            nexthop=request.nexthop,
-            message_age=now - request.times.arrival,
-            options=request.options,
-            best_preference=is_best,
-            detect_loops=detect_loops,
-            tls=plan.need,
-            tls_available=plan.starter is not None or plan.need is TlsNeed.NONE,
-            tls_wrapper=tools.settings.wrapper_mode,
-            plaintext_retry=may_retry,
-            requiretls=plan.requiretls,
-            authenticate=tools.authenticator is not None,
-            discard_map=tools.discard_map,
-            pix_map=tools.pix_map,
-            reply_filter=tools.reply_filter,
-            starter=plan.starter,
-            authenticator=None if tools.authenticator is None else tools.authenticator(request, destination, peer),
-        )
-
-    async def _begin_destination(self, domain: str) -> None:
-        """TLS rules that are looked up once for a destination."""
-        if self._tls_plans is not None:
-            await self._tls_plans.begin_destination(domain)
-            if self._keys.requiretls:
-                enforcement = await self._tls_plans.enforcement(domain)
-                self._key_context = replace(self._key_context, requiretls=int(enforcement or 0))
-
-    async def _plan(self, destination: str, domain: str, peer: Peer, address: Address | None) -> TlsPlan | Failure:
-        """The TLS policy for one server.
-
-        Args:
-            domain: of the destination, without brackets and port.
-        """
-        plans = self._tls_plans
-        if plans is None:
-            return PLAINTEXT
-        plan = await plans.plan(destination, domain, peer, address)
-        if self._shows_tls:
-            if isinstance(plan, Failure):
-                self._reporter.tls_status = plans.failed_status
-            else:
-                self._reporter.tls_status = plan.status(StartTls.UNUSED, None, begun=False)
-        return plan
-
-    def _endpoint_key(self, destination: str, peer: Peer, level: int) -> str:
-        return keys.endpoint_key(
-            self._keys,
-            self._key_context,
-            destination,
-            peer.name,
-            peer.address,
-            peer.port,
-            level,
-            certificate_match=level > CERTIFICATE_LEVEL,
-        )
-
-    async def _notify_postmaster(self, session: Session) -> None:
-        tools, request = self._tools, self._request
-        if not notice.wanted(tools.notices, {str(kind) for kind in session.error_classes}, request.sender):
-            return
-        settings, transcript, peer = tools.notices, session.transcript, session.peer
-        await tools.cleanup.submit(
-            notice.flags(settings),
-            settings.sender,
-            settings.recipient,
-            lambda queue_id: notice.lines(settings, queue_id, peer, transcript, time.time()),
-        )
 
     # Recipients that are left (delivery chapter 7.3 and 6.4)
 
@@ -564,18 +203,3 @@ class _Delivery:
                 reporter.handed_over(recipient, done=passed.done)
             else:
                 await reporter.fail_one(recipient, passed.failure)
-
-    def _calm(self, raised: bool) -> None:
-        if raised:
-            self._is_raised = False
-            log.verbosity.set(log.verbosity.get() - self._tools.debug_level)
-
-
-def _credentials_for(context: SessionContext) -> Callable[[], Awaitable[bool]] | None:
-    """Tells whether the server is one that we log in to; None without SASL."""
-    authenticator = context.authenticator
-    return None if authenticator is None else lambda: authenticator.has_credentials(None)
-
-
-def _peer(address: Address) -> Peer:
-    return Peer(address.host, address.address, address.port)

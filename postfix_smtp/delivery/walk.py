@@ -93,14 +93,14 @@ class Walk:
         destinations: texts of the nexthop list and the fallback relays.
         parse: makes a destination of a text; raises FatalError when it is malformed.
         address_limit, session_limit: per destination, 0: none.
-        load: whether cached sessions may be used for this request, asked once, for the first destination, when it
-            has addresses.
+        may_load: whether cached sessions may be used for this request, asked once, for the first destination, when
+            it has addresses.
+        remembers_nexthop: whether sessions may still be found by the request's next-hop.
         recipients_left: whether there is still somebody to deliver to.
 
     Attributes:
         last_destination: no destination follows the current one.
         position: index of the current destination.
-        nexthop_remembered: sessions may still be found by the request's next-hop; the agent clears it.
     """
 
     def __init__(
@@ -110,20 +110,21 @@ class Walk:
         *,
         address_limit: int,
         session_limit: int,
-        load: Callable[[Destination], bool],
+        may_load: Callable[[], bool],
+        remembers_nexthop: Callable[[], bool],
         recipients_left: Callable[[], bool],
     ) -> None:
         self._destinations = destinations
         self._parse = parse
         self._address_limit = address_limit
         self._session_limit = session_limit
-        self._may_load = load
+        self._may_load = may_load
+        self._remembers_nexthop = remembers_nexthop
         self._left = recipients_left
         self._load = False
         self._used: set[str] = set()
         self.last_destination = False
         self.position = -1
-        self.nexthop_remembered = False
 
     def steps(self) -> Steps:
         """Yield what to do next until nobody is left to deliver to or nothing is left to try."""
@@ -138,7 +139,7 @@ class Walk:
                 self.last_destination = True
             if resolution.addresses:
                 if position == 0:
-                    self._load = self._may_load(destination)
+                    self._load = self._may_load()
                 yield from self._servers(destination, list(resolution.addresses))
             if self.last_destination or not self._left():
                 return
@@ -209,7 +210,7 @@ class Walk:
             if enough(used):
                 addresses.clear()
 
-        if self.nexthop_remembered:
+        if self._remembers_nexthop():
             reused = yield ReuseDestination(destination, is_final)
             if isinstance(reused, Reused):
                 take(reused.address)

@@ -48,13 +48,15 @@ class World:
         self.cached_addresses = list(cached_addresses)
         self.delivers = delivers
         self.left = True
+        self.remembered = False
         self.seen: list[str] = []
         self.walk = Walk(
             list(resolutions),
             parse,
             address_limit=limits.get("address_limit", 0),
             session_limit=limits.get("session_limit", 0),
-            load=lambda _: bool(cached or cached_addresses),
+            may_load=lambda: bool(cached or cached_addresses),
+            remembers_nexthop=lambda: self.remembered,
             recipients_left=lambda: self.left,
         )
 
@@ -70,7 +72,7 @@ class World:
                 case Resolve(destination):
                     self.seen.append(f"resolve {destination.text}")
                     answer = self.resolutions[destination.text]
-                    self.walk.nexthop_remembered = bool(self.cached)
+                    self.remembered = bool(self.cached)
                 case ReuseDestination(destination, is_final):
                     found = self.cached.pop(destination.text, None)
                     answer = None if found is None else Reused(found)
