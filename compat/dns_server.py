@@ -6,6 +6,7 @@ Records are lines ``NAME TYPE RDATA``. RDATA may be ``!SERVFAIL``, ``!REFUSED``,
 """
 
 import contextlib
+import errno
 import socket
 import struct
 import threading
@@ -32,6 +33,20 @@ _RCODES = {
 }
 
 
+def _sockets(address: tuple[str, int]) -> tuple[socket.socket, socket.socket]:
+    """A UDP and a TCP socket on the same port: any port that is free for both when ``address`` names port 0."""
+    for attempts_left in reversed(range(50)):
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind(address)
+            return udp, socket.create_server(udp.getsockname())
+        except OSError as error:
+            udp.close()
+            if error.errno != errno.EADDRINUSE or address[1] or not attempts_left:
+                raise
+    raise AssertionError("unreachable")
+
+
 class DnsServer:
     """Serves in a thread of its own, as a context manager.
 
@@ -50,10 +65,8 @@ class DnsServer:
             self._zone.setdefault(_plain(name), []).append((rtype.upper(), data))
         self.secure = tuple(map(_plain, secure))
         self.queries: list[str] = []
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(address)
+        self._udp, self._tcp = _sockets(address)
         self.address: tuple[str, int] = self._udp.getsockname()
-        self._tcp = socket.create_server(self.address)
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._serve_udp, self._serve_tcp)]
 
     def __enter__(self) -> Self:
