@@ -108,12 +108,14 @@ class MasterService:
         self._stopped = True
         self._review()
         for child in self.running:
-            os.kill(child.pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # reaped, but the loop does not know yet
+                os.kill(child.pid, signal.SIGTERM)
         try:
             await self.wait(lambda: not self.running, 10)
         except TimeoutError:
             for child in self.running:
-                os.kill(child.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # reaped, but the loop does not know yet
+                    os.kill(child.pid, signal.SIGKILL)
             await self.wait(lambda: not self.running, 10)
         for child in self.children:
             # A process that went on under another number after a reload is still in the group of the first
