@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
 _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCGIFINDEX = 0x8914, 0x8916, 0x8933
 _IFF_UP_RUNNING = 0x1 | 0x40
+_OUTSIDE = "POSTFIX_SMTP_NAMESPACES_OUTSIDE"  #: in the environment: the namespaces of who called :func:`run`
 
 
 def command(module: str, arguments: Sequence[str] = ()) -> list[str]:
@@ -44,9 +45,20 @@ def run(module: str, arguments: Sequence[str] = (), timeout: float = 600) -> str
         subprocess.CalledProcessError: it failed.
     """
     done = subprocess.run(
-        command(module, arguments), cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=timeout, check=True
+        command(module, arguments),
+        cwd=ROOT,
+        env={**os.environ, _OUTSIDE: _namespaces()},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=timeout,
+        check=True,
     )
     return done.stdout
+
+
+def _namespaces() -> str:
+    """Which network and mounts this process sees."""
+    return " ".join(os.readlink(f"/proc/self/ns/{kind}") for kind in ("net", "mnt"))
 
 
 def enter(ipv4: Sequence[str], ipv6: Sequence[str], files: Mapping[str, str]) -> None:
@@ -55,7 +67,13 @@ def enter(ipv4: Sequence[str], ipv6: Sequence[str], files: Mapping[str, str]) ->
     Args:
         ipv4, ipv6: addresses for the loopback interface, beside its own.
         files: content by path below /etc; only files that exist can be replaced.
+
+    Raises:
+        RuntimeError: it was not started by :func:`run`, or the namespaces are those of the machine.
     """
+    outside = os.environ.get(_OUTSIDE, "").split()
+    if not outside or set(outside) & set(_namespaces().split()):
+        raise RuntimeError("not in namespaces of its own: this would change the machine")
     _mount(None, "/", _MS_REC | _MS_PRIVATE)
     scratch = Path(tempfile.mkdtemp(prefix="namespace-"))
     for number, (path, content) in enumerate(files.items()):

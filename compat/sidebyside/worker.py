@@ -63,7 +63,13 @@ async def _run(task: dict[str, Any], observations: Observations, names: NameServ
 
 
 def as_first_process(work: Callable[[], None]) -> NoReturn:
-    """Be process 1 of a pid namespace, which reaps orphans; `work` runs in a child. Does not return."""
+    """Be process 1 of a pid namespace, which reaps orphans; `work` runs in a child. Does not return.
+
+    Refuses to be any other process: `work` changes mounts, addresses and the host name, and outside namespaces of its
+    own these would be the machine's.
+    """
+    if os.getpid() != 1:
+        sys.exit("this changes mounts and network: it only runs in namespaces of its own, made by its caller")
     child = os.fork()
     if child:
         for number in (signal.SIGINT, signal.SIGTERM):
