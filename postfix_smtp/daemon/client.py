@@ -1,4 +1,9 @@
-"""One delivery request from announcement to reply; its accidents stay its own (process chapter 9.5)."""
+"""One delivery request from announcement to reply; its accidents stay its own (process chapter 9.5).
+
+The announcement is a step of its own, taken right after the connection is accepted. A process that dies before it gets
+the whole transport suspended, one that dies after the request only has that message deferred (ipc chapter 4.8): with
+many deliveries in a process, a turn of the loop in between would be long.
+"""
 
 import asyncio
 import traceback
@@ -15,8 +20,25 @@ from postfix_smtp.ipc.delivery import FAILED, DeliveryConnection, RequestError
 TOO_LATE: Final = "watchdog timeout"
 
 
-async def serve(program: Program, channel: Channel, options_name: str, may_die: Callable[[], bool]) -> bool:
-    """Serve one request and close the connection.
+def greet(channel: Channel, options_name: str) -> DeliveryConnection | None:
+    """Announce what is spoken here; None if the queue manager is gone."""
+    connection = DeliveryConnection(channel, options_name)
+    try:
+        connection.announce()
+    except OSError as failure:
+        _gone(channel, failure)
+        connection.close()
+        return None
+    return connection
+
+
+def _gone(channel: Channel, failure: OSError) -> None:
+    if failure.errno is not None and log.verbose():
+        log.info(f"{channel.name}: {failure.strerror}")
+
+
+async def serve(program: Program, connection: DeliveryConnection, may_die: Callable[[], bool]) -> bool:
+    """Serve one request of a queue manager that was greeted, and close the connection.
 
     Args:
         may_die: whether an error that is fatal to the request may end the process, as it ends the stock program:
@@ -25,9 +47,7 @@ async def serve(program: Program, channel: Channel, options_name: str, may_die: 
     Returns:
         A request was delivered and answered in the regular way.
     """
-    connection = DeliveryConnection(channel, options_name)
     try:
-        await connection.announce()
         try:
             request = await connection.read_request(program.inspect)
         except RequestError:
@@ -40,9 +60,7 @@ async def serve(program: Program, channel: Channel, options_name: str, may_die: 
         return True
     except OSError as failure:
         # The queue manager is gone before it asked for anything
-        if failure.errno is None or not log.verbose():
-            return False
-        log.info(f"{channel.name}: {failure.strerror}")
+        _gone(connection.channel, failure)
         return False
     except FatalError as failure:
         if may_die():

@@ -3,8 +3,7 @@
 import errno
 import os
 import socket
-from abc import ABC, abstractmethod
-from typing import Any, Final
+from typing import Final
 
 from postfix_smtp import log
 from postfix_smtp.ipc.attributes import Kind, Layout, ListError
@@ -33,8 +32,8 @@ _NOTHING: Final = frozenset(
 )
 
 
-class Listener(ABC):
-    """One listen socket. Its mode is shared with master(8) and must not be changed."""
+class Listener:
+    """One listen socket, type ``unix``. Its mode is shared with master(8) and must not be changed."""
 
     def __init__(self, endpoint: socket.socket) -> None:
         endpoint.setblocking(False)
@@ -56,27 +55,15 @@ class Listener(ABC):
         self.configure(connected)
         return connected
 
-    def configure(self, connected: socket.socket) -> None:  # noqa: B027 - most types have nothing to set
+    def configure(self, connected: socket.socket) -> None:
         """Set the options of a new connection."""
-
-    @abstractmethod
-    async def client(self, connected: socket.socket) -> socket.socket | None:
-        """The client's own connection behind an accepted one."""
 
     def close(self) -> None:
         """Close this process's descriptor of the socket."""
         self.socket.close()
 
 
-class UnixListener(Listener):
-    """Type ``unix``."""
-
-    async def client(self, connected: socket.socket) -> socket.socket | None:
-        """The accepted connection is the client's."""
-        return connected
-
-
-class InetListener(UnixListener):
+class InetListener(Listener):
     """Type ``inet``."""
 
     def configure(self, connected: socket.socket) -> None:
@@ -88,7 +75,7 @@ class PassListener(Listener):
     """Type ``pass``: another program accepted the connection and hands it over."""
 
     async def client(self, connected: socket.socket) -> socket.socket | None:
-        """The connection that is handed over, None if it is not."""
+        """The client's connection, which is handed over through the accepted one; None if it is not."""
         channel = Channel(connected, "pass_accept_attr", PASS_TIMEOUT)
         try:
             try:
@@ -115,7 +102,7 @@ def _reason(failure: OSError) -> str:
     return os.strerror(failure.errno) if failure.errno else "Application error"
 
 
-TYPES: Final[dict[str, Any]] = {"unix": UnixListener, "inet": InetListener, "pass": PassListener}
+TYPES: Final[dict[str, type[Listener]]] = {"unix": Listener, "inet": InetListener, "pass": PassListener}
 
 
 def listeners(transport: str, count: int) -> list[Listener]:
@@ -125,5 +112,5 @@ def listeners(transport: str, count: int) -> list[Listener]:
         transport: ``unix``, ``inet`` or ``pass``.
         count: how many.
     """
-    make: type[Listener] = TYPES[transport]
+    make = TYPES[transport]
     return [make(socket.socket(fileno=number)) for number in range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + count)]

@@ -17,14 +17,15 @@ from functools import partial
 from typing import Final
 
 from postfix_smtp import log
-from postfix_smtp.daemon.client import serve
-from postfix_smtp.daemon.listener import Listener
+from postfix_smtp.daemon.client import greet, serve
+from postfix_smtp.daemon.listener import Listener, PassListener
 from postfix_smtp.daemon.load import LoadMeter
 from postfix_smtp.daemon.program import Program
 from postfix_smtp.daemon.status import Status, StatusChannel
 from postfix_smtp.daemon.threads import CountingExecutor
 from postfix_smtp.daemon.watchdog import Watchdog
 from postfix_smtp.ipc.channel import CHUNK, Channel
+from postfix_smtp.ipc.delivery import DeliveryConnection
 
 _FORK_PAUSE: Final = 0.05  #: seconds until a fork that was not possible is tried again
 _STOP_TIMEOUT: Final = 5.0  #: seconds for closing what is open at the end
@@ -143,21 +144,35 @@ class Server:
         elif self._load.is_saturated():
             # Another process may help, on another core; this one goes on accepting as well
             self._tell(Status.TAKEN)
-        task = self._loop.create_task(self._serve(listener, connected))
+        if isinstance(listener, PassListener):
+            serving = self._serve_passed(listener, connected)
+        else:
+            serving = self._serve(self._greet(connected))
+        task = self._loop.create_task(serving)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         deadline = self._loop.call_later(self._settings.deadline, task.cancel)
         task.add_done_callback(lambda _task: deadline.cancel())
 
-    async def _serve(self, listener: Listener, connected: socket.socket) -> None:
+    def _greet(self, client: socket.socket) -> DeliveryConnection | None:
+        return greet(Channel(client, self._name, self._settings.ipc_timeout), self._settings.options_name)
+
+    async def _serve(self, connection: DeliveryConnection | None) -> None:
         served = False
+        try:
+            if connection is not None:
+                served = await serve(self._program, connection, self._may_die)
+        finally:
+            self._client_done(served)
+
+    async def _serve_passed(self, listener: PassListener, connected: socket.socket) -> None:
+        connection = None
         try:
             client = await listener.client(connected)
             if client is not None:
-                channel = Channel(client, self._name, self._settings.ipc_timeout)
-                served = await serve(self._program, channel, self._settings.options_name, self._may_die)
+                connection = self._greet(client)
         finally:
-            self._client_done(served)
+            await self._serve(connection)
 
     def _client_done(self, served: bool) -> None:
         """The connection is closed."""
@@ -294,7 +309,9 @@ async def serve_once(program: Program, settings: ServerSettings) -> None:
     for pump in pumps:
         pump.start()
     channel = Channel(ours, f"{settings.service} socket", settings.ipc_timeout)
-    await serve(program, channel, settings.options_name, lambda: True)
+    connection = greet(channel, settings.options_name)
+    if connection is not None:
+        await serve(program, connection, lambda: True)
     pumps[1].join()
     await program.stop()
 

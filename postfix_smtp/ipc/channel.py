@@ -111,6 +111,18 @@ class Channel:
             self.error = failure.errno or 0
             raise
 
+    def send_at_once(self, octets: bytes) -> None:
+        """Write the first, short list of a connection, which always has room for it.
+
+        Raises:
+            OSError: the peer is gone.
+        """
+        try:
+            self.socket.send(octets)
+        except OSError as failure:
+            self.error = failure.errno or 0
+            raise
+
     async def receive(self, layout: Layout) -> list[Any]:
         """Read one list.
 

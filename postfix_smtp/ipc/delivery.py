@@ -219,14 +219,14 @@ class DeliveryConnection:
         options_name: of the eighth attribute, see :attr:`IpcSettings.options_name`.
     """
 
-    __slots__ = ("_channel", "_layout")
+    __slots__ = ("_layout", "channel")
 
     def __init__(self, channel: Channel, options_name: str = "smtputf8") -> None:
-        self._channel = channel
+        self.channel = channel
         self._layout = REQUEST[options_name]
 
-    async def announce(self) -> None:
-        """Speak first; the queue manager waits for it.
+    def announce(self) -> None:
+        """Speak first; the queue manager waits for it, and suspends the whole transport if it does not come.
 
         Raises:
             OSError: the peer is gone.
@@ -234,7 +234,7 @@ class DeliveryConnection:
         if log.verbose():
             log.info("deliver_request_initial: send initial response")
             encode((("protocol", "delivery_request_protocol"),))  # for its log line
-        await self._channel.send(ANNOUNCEMENT_OCTETS)
+        self.channel.send_at_once(ANNOUNCEMENT_OCTETS)
 
     async def read_request(self, inspect: Callable[[str, str], None] | None = None) -> DeliveryRequest | None:
         """Wait for the request, without time limit for its first octet, and read it.
@@ -250,7 +250,7 @@ class DeliveryConnection:
         Raises:
             RequestError: it is malformed, or has no recipients.
         """
-        channel = self._channel
+        channel = self.channel
         await channel.wait_input()
         try:
             values = await channel.receive(self._layout)
@@ -289,11 +289,11 @@ class DeliveryConnection:
             reason = reply.host_status.reason if reply.host_status else ""
             log.info(f'deliver_request_final: send: "{reason}" {0 if reply.all_final else -1}')
         try:
-            await self._channel.send(encode_reply(reply))
+            await self.channel.send(encode_reply(reply))
         except OSError:
             return
-        await self._channel.drain()
+        await self.channel.drain()
 
     def close(self) -> None:
         """Close the connection."""
-        self._channel.close()
+        self.channel.close()

@@ -117,7 +117,7 @@ def test_connection_closed_before_a_request_is_silent(caplog: pytest.LogCaptureF
 
 def test_announcement_comes_first() -> None:
     async def work(connection: DeliveryConnection, peer: socket.socket) -> bytes:
-        await connection.announce()
+        connection.announce()
         return peer.recv(100)
 
     assert serve(b"", work) == b"protocol\0delivery_request_protocol\0\0"
