@@ -3,15 +3,20 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
+from compat.dummy_program import DummyProgram
 from compat.master import ServiceLine
 from compat.qmgr import Answer, request
 from compat.world import World
+from postfix_smtp.daemon.listener import Listener
+from postfix_smtp.daemon.server import Server, ServerSettings
+from postfix_smtp.daemon.status import StatusChannel
 from postfix_smtp.ipc.request import DeliveryReply, DeliveryRequest
 
 FACTORY = "compat.dummy_program:DummyProgram"
@@ -303,6 +308,31 @@ def test_closed_connection_is_silent_and_not_a_success(world: World) -> None:
     assert world.deliver(ok()).reply == DONE
     assert [text for text in world.log.texts if text.startswith("warning")] == []
     assert len(master.children) == 1
+
+
+def test_announcement_does_not_wait_for_a_turn_of_the_loop(tmp_path: Path) -> None:
+    """Until the request has arrived, the death of the process suspends the whole transport (ipc chapter 4.8)."""
+
+    async def scenario() -> bytes:
+        endpoint = socket.socket(socket.AF_UNIX)
+        endpoint.bind(str(tmp_path / "smtp"))
+        endpoint.listen()
+        listener = Listener(endpoint)
+        master, ours = socket.socketpair()
+        settings = ServerSettings("smtp", 4, 100, 60, 10, 60, "smtputf8")
+        server = Server(DummyProgram(), settings, StatusChannel(ours.detach(), 1), [listener])
+        running = asyncio.create_task(server.run())
+        with master, endpoint, socket.socket(socket.AF_UNIX) as client:
+            await asyncio.sleep(0.05)
+            client.connect(str(tmp_path / "smtp"))
+            server._client_waits(listener)
+            announced = client.recv(100, socket.MSG_DONTWAIT)
+            client.close()
+            master.close()
+            await running
+        return announced
+
+    assert asyncio.run(scenario()) == b"protocol\0delivery_request_protocol\0\0"
 
 
 def test_wake_up_is_answered_and_warned_about(world: World) -> None:
