@@ -5,8 +5,9 @@ to the :class:`~postfix_smtp.delivery.report.Reporter`.
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
 from postfix_smtp import log
@@ -157,7 +158,7 @@ class Servers:
         """
         session, reporter = kept.session, self._reporter
         raised = await self._verbosity.raise_for(peer.name, peer.address)
-        try:
+        with self._in_use(session, raised):
             if session.tls is not None and self._tools.tls is not None:
                 self._tools.tls.log_reuse(session.tls, peer)
             context = await self._context(plan, peer, kept.is_best, kept.destination, detect_loops=False)
@@ -171,6 +172,12 @@ class Servers:
             reporter.is_final = final
             await self._transact(kept)
             return True
+
+    @contextlib.contextmanager
+    def _in_use(self, session: Session, raised: bool) -> Iterator[None]:
+        """A session during its delivery: an error that leaves closes it. Then the peer's verbosity ends."""
+        try:
+            yield
         except FatalError:
             # Later: if this ends the process, the server sees the end of the connection with the process
             asyncio.get_running_loop().call_soon(session.close)
@@ -236,7 +243,7 @@ class Servers:
         keep_until = started + tools.smtp.reuse_time_limit if self._may_store else None
         session = Session(Stream(connection), peer, tools.smtp, keep_until=keep_until)
         raised = await self._verbosity.raise_for(peer.name, peer.address)
-        try:
+        with self._in_use(session, raised):
             context = await self._context(plan, peer, is_best, destination, detect_loops=detect_loops)
             if plan.report is not None:
                 plan.report.begin(session)
@@ -268,15 +275,6 @@ class Servers:
                 Kept(session, destination, is_best, self._endpoint_key(destination, peer, plan.level), plan.level)
             )
             return Outcome.AGAIN if reporter.retry_plaintext else Outcome.SESSION
-        except FatalError:
-            # Later: if this ends the process, the server sees the end of the connection with the process
-            asyncio.get_running_loop().call_soon(session.close)
-            raise
-        except BaseException:
-            session.close()
-            raise
-        finally:
-            self._verbosity.calm(raised)
 
     async def _transact(self, kept: Kept) -> None:
         """One transaction, and what becomes of the session: kept for the next delivery, or closed."""

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from postfix_smtp.errors import FatalError
 from postfix_smtp.tables import berkeley_btree, berkeley_hash
-from postfix_smtp.tables.base import OpenError, Table, TableFlags
+from postfix_smtp.tables.base import Table, TableFlags
 from postfix_smtp.tables.berkeley_pages import META_SIZE, Meta, Pages, parse_meta
-from postfix_smtp.tables.indexed import DamagedFile, DatabaseFile, IndexedTable, open_file
+from postfix_smtp.tables.indexed import DatabaseFile, IndexedTable, first_look, open_file
 from postfix_smtp.tables.opening import Opener
 
 _Search = Callable[[Pages, bytes], bytes | None]
@@ -70,17 +70,11 @@ def _opens(kind: str, magic: int, search: _Search) -> Callable[[str, TableFlags,
         file = open_file(path)
         locking = bool(flags & TableFlags.LOCK)
         table = BerkeleyTable(f"{kind}:{path}", file, magic, search, locking=locking)
-        try:
+        with first_look(file):
             # Not a look-up's lock: a file that is being built is waited for whatever the flags are.
             fcntl.flock(file.descriptor, fcntl.LOCK_SH)
             table.check()
             fcntl.flock(file.descriptor, fcntl.LOCK_UN)
-        except DamagedFile as error:
-            file.close()
-            raise OpenError(f"open database {path}: {error}") from None
-        except OSError as error:
-            file.close()
-            raise OpenError(f"open database {path}: {error.strerror}") from None
         if locking:
             file.warn_if_older_than(name)
         return table

@@ -3,10 +3,12 @@
 Files are read with pread(2), never mapped: who cuts a mapped file short under a reader kills the reader.
 """
 
+import contextlib
 import os
 import threading
 import time
 from abc import abstractmethod
+from collections.abc import Iterator
 
 from postfix_smtp import log
 from postfix_smtp.errors import FatalError
@@ -141,3 +143,18 @@ def open_file(path: str) -> DatabaseFile:
         return DatabaseFile(path)
     except OSError as error:
         raise OpenError(f"open database {path}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def first_look(file: DatabaseFile) -> Iterator[None]:
+    """Look into a file that was just opened; it is closed again if it is no good.
+
+    Raises:
+        OpenError: in place of DamagedFile and OSError.
+    """
+    try:
+        yield
+    except (DamagedFile, OSError) as error:
+        file.close()
+        text = error.strerror if isinstance(error, OSError) else error
+        raise OpenError(f"open database {file.path}: {text}") from None

@@ -9,8 +9,8 @@ import os
 import struct
 
 from postfix_smtp.errors import FatalError
-from postfix_smtp.tables.base import OpenError, Table, TableFlags
-from postfix_smtp.tables.indexed import DamagedFile, IndexedTable, open_file
+from postfix_smtp.tables.base import Table, TableFlags
+from postfix_smtp.tables.indexed import DamagedFile, IndexedTable, first_look, open_file
 from postfix_smtp.tables.opening import Opener
 
 _MAGIC = 0xBEEFC0DE
@@ -188,18 +188,12 @@ def open_lmdb(name: str, flags: TableFlags, opener: Opener) -> Table:
     file = open_file(path)
     table = LmdbTable(f"lmdb:{name}", file, f"lmdb:{name}")
     table.locking = bool(flags & TableFlags.LOCK)
-    try:
+    with first_look(file):
         fcntl.lockf(file.descriptor, fcntl.LOCK_SH)
         if not file.size():
             raise DamagedFile("Bad file descriptor")  # what the library says when it may not make a database of it
         table.root()
         fcntl.lockf(file.descriptor, fcntl.LOCK_UN)
-    except DamagedFile as error:
-        file.close()
-        raise OpenError(f"open database {path}: {error}") from None
-    except OSError as error:
-        file.close()
-        raise OpenError(f"open database {path}: {error.strerror}") from None
     if table.locking:
         file.warn_if_older_than(name)
     return table
