@@ -78,7 +78,7 @@ def test_check_tells_what_would_run(instance: Instance, capsys: pytest.CaptureFi
     capsys.readouterr()
     assert instance.run("check") == 0
     output = capsys.readouterr().out
-    assert "smtp/unix: postfix-smtp/smtp, 100 processes at most, 50 deliveries at once in each" in output
+    assert "smtp/unix: postfix-smtp/smtp, 100 processes at most, 100 deliveries at once in each" in output
     assert "relay/unix: postfix-smtp/smtp, 5 processes at most, 1 deliveries at once in each" in output
     assert "local/unix" not in output
 
