@@ -3,17 +3,19 @@
 Every look-up reads the file anew under a lock, so a file that was rewritten in place is answered from as it is now.
 """
 
-import fcntl
 from collections.abc import Callable
+from fcntl import LOCK_SH, LOCK_UN, flock
+from os import pread
 
 from postfix_smtp.errors import FatalError
-from postfix_smtp.tables import berkeley_btree, berkeley_hash
 from postfix_smtp.tables.base import Table, TableFlags
-from postfix_smtp.tables.berkeley_pages import META_SIZE, Meta, Pages, parse_meta
+from postfix_smtp.tables.berkeley_btree import MAGIC as BTREE
+from postfix_smtp.tables.berkeley_btree import TreePages
+from postfix_smtp.tables.berkeley_hash import MAGIC as HASH
+from postfix_smtp.tables.berkeley_hash import HashPages
+from postfix_smtp.tables.berkeley_pages import META_SIZE, Pages, parse_meta
 from postfix_smtp.tables.indexed import DatabaseFile, IndexedTable, first_look, open_file
 from postfix_smtp.tables.opening import Opener
-
-_Search = Callable[[Pages, bytes], bytes | None]
 
 
 class BerkeleyTable(IndexedTable):
@@ -21,38 +23,39 @@ class BerkeleyTable(IndexedTable):
 
     Args:
         magic: number that tells the kind of file.
-        search: how to find a key in it.
+        kind: how to find a key in it.
         locking: lock the file at every look-up.
     """
 
-    def __init__(self, name: str, file: DatabaseFile, magic: int, search: _Search, *, locking: bool) -> None:
+    def __init__(self, name: str, file: DatabaseFile, magic: int, kind: type[Pages], *, locking: bool) -> None:
         super().__init__(name, file, file.path)
         self._magic = magic
-        self._search = search
+        self._kind = kind
         self._locking = locking
-        self._meta_octets = b""
-        self._meta: Meta | None = None
+        self._head = b""
+        self._pages: Pages | None = None
 
     def get(self, key: bytes) -> bytes | None:
         """Look up under a lock."""
-        descriptor = self._file.descriptor
         if not self._locking:
-            return self._search(self._pages(), key)
+            return self._current().search(key)
+        descriptor = self._file.descriptor
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            flock(descriptor, LOCK_SH)
         except OSError as error:
             raise FatalError(f"{self._file.path}: lock dictionary: {error.strerror}") from None
         try:
-            return self._search(self._pages(), key)
+            return self._current().search(key)
         finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            flock(descriptor, LOCK_UN)
 
-    def _pages(self) -> Pages:
-        octets = self._file.read(0, META_SIZE)
-        if self._meta is None or octets != self._meta_octets:
-            self._meta = parse_meta(octets, self._magic, self._file.size())
-            self._meta_octets = octets
-        return Pages(self._file, self._meta)
+    def _current(self) -> Pages:
+        """The pages, as the file is now."""
+        head = pread(self._file.descriptor, META_SIZE, 0)
+        if self._pages is None or head != self._head:
+            self._pages = self._kind(self._file, parse_meta(head, self._magic, self._file.size()))
+            self._head = head
+        return self._pages
 
     def check(self) -> None:
         """Read the head of the file.
@@ -61,20 +64,20 @@ class BerkeleyTable(IndexedTable):
             DamagedFile: not a file of this type.
             OSError: cannot be read.
         """
-        self._pages()
+        self._current()
 
 
-def _opens(kind: str, magic: int, search: _Search) -> Callable[[str, TableFlags, Opener], Table]:
+def _opens(kind: str, magic: int, pages: type[Pages]) -> Callable[[str, TableFlags, Opener], Table]:
     def open_table(name: str, flags: TableFlags, opener: Opener) -> Table:
         path = f"{name}.db"
         file = open_file(path)
         locking = bool(flags & TableFlags.LOCK)
-        table = BerkeleyTable(f"{kind}:{path}", file, magic, search, locking=locking)
+        table = BerkeleyTable(f"{kind}:{path}", file, magic, pages, locking=locking)
         with first_look(file):
             # Not a look-up's lock: a file that is being built is waited for whatever the flags are.
-            fcntl.flock(file.descriptor, fcntl.LOCK_SH)
+            flock(file.descriptor, LOCK_SH)
             table.check()
-            fcntl.flock(file.descriptor, fcntl.LOCK_UN)
+            flock(file.descriptor, LOCK_UN)
         if locking:
             file.warn_if_older_than(name)
         return table
@@ -82,5 +85,5 @@ def _opens(kind: str, magic: int, search: _Search) -> Callable[[str, TableFlags,
     return open_table
 
 
-open_hash = _opens("hash", berkeley_hash.MAGIC, berkeley_hash.search)
-open_btree = _opens("btree", berkeley_btree.MAGIC, berkeley_btree.search)
+open_hash = _opens("hash", HASH, HashPages)
+open_btree = _opens("btree", BTREE, TreePages)

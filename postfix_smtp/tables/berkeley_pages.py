@@ -1,5 +1,6 @@
 """The pages of a Berkeley DB file, and values too long for one page (tables chapter 6.1)."""
 
+import os
 import struct
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from postfix_smtp.tables.indexed import DamagedFile, DatabaseFile
 
 META_SIZE = 256  #: of the first page: behind the last field that is read
 HEADER = 26
+LINKS_AT = 16
 TYPE_AT = 25
 OVERFLOW = 7
 
@@ -26,7 +28,7 @@ class Meta:
         order: ``<`` or ``>``, byte order of every number.
         page_size: octets.
         page_count: of the whole file.
-        links: previous and next page, number of entries, offset of the free part, in the header of a page.
+        links: next page, number of entries, offset of the free part: in the header of a page, from :data:`LINKS_AT`.
         offset: of an entry, in a page.
     """
 
@@ -65,17 +67,17 @@ def parse_meta(octets: bytes, magic: int, file_size: int) -> Meta:
     if not _SMALLEST <= page_size <= _LARGEST or page_size & (page_size - 1) or file_size % page_size:
         raise DamagedFile(DAMAGED)
     return Meta(
-        octets, order, page_size, file_size // page_size, struct.Struct(f"{order}2I2H"), struct.Struct(f"{order}H")
+        octets, order, page_size, file_size // page_size, struct.Struct(f"{order}I2H"), struct.Struct(f"{order}H")
     )
 
 
 class Pages:
-    """Reads pages. Numbers of pages come from the file and are not trusted."""
-
-    __slots__ = ("_file", "meta")
+    """Reads the pages of a file with a certain head. Numbers of pages come from the file and are not trusted."""
 
     def __init__(self, file: DatabaseFile, meta: Meta) -> None:
-        self._file = file
+        self._descriptor = file.descriptor
+        self._size = meta.page_size
+        self._links = meta.links
         self.meta = meta
 
     def read(self, number: int) -> bytes:
@@ -84,11 +86,19 @@ class Pages:
         Raises:
             DamagedFile: the file has no such page.
         """
-        size = self.meta.page_size
-        page = self._file.read(number * size, size)
+        size = self._size
+        page = os.pread(self._descriptor, size, number * size)
         if not number or len(page) != size:
             raise DamagedFile(DAMAGED)
         return page
+
+    def search(self, key: bytes) -> bytes | None:
+        """Find a key.
+
+        Raises:
+            DamagedFile: the file is not as it should be.
+        """
+        raise NotImplementedError
 
     def offset(self, page: bytes, index: int, count: int) -> int:
         """Where entry `index` of `count` is.
@@ -100,6 +110,17 @@ class Pages:
         if not HEADER + 2 * count <= offset < len(page):
             raise DamagedFile(DAMAGED)
         return offset
+
+    def entry_at(self, page: bytes, low: int, position: int) -> int:
+        """Where in the list of entries, which ends at `low`, is the key that begins at `position`.
+
+        -1: nowhere, what is there is part of something else.
+        """
+        packed = self.meta.offset.pack(position)
+        at = page.find(packed, HEADER, low)
+        while at >= 0 and (at - HEADER) % 4:
+            at = page.find(packed, at + 1, low)
+        return at
 
     def long_item(self, reference: bytes) -> bytes:
         """An item on pages of its own.
@@ -117,7 +138,7 @@ class Pages:
         # Each page holds something, so a chain that bites its own tail comes to an end.
         while number and length < total:
             page = self.read(number)
-            _, number, _, used = self.meta.links.unpack_from(page, 12)
+            number, _, used = self._links.unpack_from(page, LINKS_AT)
             if page[TYPE_AT] != OVERFLOW or not 0 < used <= len(page) - HEADER:
                 raise DamagedFile(DAMAGED)
             pieces.append(page[HEADER : HEADER + used])

@@ -1,6 +1,7 @@
 """cdb: constant databases (tables chapter 6.2). Never changed in place, so nothing is locked."""
 
 import struct
+from os import pread
 
 from postfix_smtp.errors import FatalError
 from postfix_smtp.tables.base import Table, TableFlags
@@ -14,15 +15,22 @@ _PAIR = struct.Struct("<2I")
 _DAMAGED = "Protocol error"
 #: Most records fit in one read.
 _GUESS = 512
-_SLOTS_AT_ONCE = 64
+#: Half of the slots are empty, so what is looked for is within a few.
+_SLOTS_AT_ONCE = 16
+#: Octets that are hashed before the number is cut to 32 bits: cutting costs more than a longer number, up to a point.
+_STRETCH = 128
 
 
 def cdb_hash(key: bytes) -> int:
     """The hash of a key, 32 bits."""
     number = 5381
-    for octet in key:
-        number = (number * 33 & 0xFFFFFFFF) ^ octet
-    return number
+    for octet in key[:_STRETCH]:
+        number = number * 33 ^ octet
+    for start in range(_STRETCH, len(key), _STRETCH):
+        number &= 0xFFFFFFFF
+        for octet in key[start : start + _STRETCH]:
+            number = number * 33 ^ octet
+    return number & 0xFFFFFFFF
 
 
 class CdbTable(IndexedTable):
@@ -55,21 +63,22 @@ class CdbTable(IndexedTable):
         """The value of the record at `position`, if it is the key's."""
         if position < _HEAD:
             raise DamagedFile(_DAMAGED)
-        octets = self._file.read(position, _GUESS)
+        octets = pread(self._file.descriptor, _GUESS, position)
         if len(octets) < 8:
             raise DamagedFile(_DAMAGED)
         key_size, value_size = _PAIR.unpack_from(octets)
         if key_size != len(key):
             return None
-        size = 8 + key_size + value_size
-        if len(octets) < size:
-            if position + size > self._file.size():
+        value_at = 8 + key_size
+        end = value_at + value_size
+        if len(octets) < end:
+            if position + end > self._file.size():
                 raise DamagedFile(_DAMAGED)
-            octets = self._read(position, size)
-        return octets[8 + key_size : size] if octets[8 : 8 + key_size] == key else None
+            octets = self._read(position, end)
+        return octets[value_at:end] if octets.startswith(key, 8) else None
 
     def _read(self, position: int, size: int) -> bytes:
-        octets = self._file.read(position, size)
+        octets = pread(self._file.descriptor, size, position)
         if len(octets) != size:
             raise DamagedFile(_DAMAGED)
         return octets

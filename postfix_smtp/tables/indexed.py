@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from postfix_smtp import log
 from postfix_smtp.errors import FatalError
 from postfix_smtp.tables.base import OpenError, Table
-from postfix_smtp.text import to_octets, to_text
 
 #: A source that was changed within this time may be about to be indexed (seconds).
 _SOURCE_SETTLES = 100
@@ -83,36 +82,30 @@ class IndexedTable(Table):
         self._with_nul: bool | None = None
 
     def lookup(self, key: str) -> str | None:
-        """Look up.
+        """Look up with or without a NUL; the first hit tells how the file was written.
 
         Raises:
             FatalError: the file is damaged, or cannot be read.
         """
-        octets = to_octets(key)
+        octets = key.encode("utf-8", "surrogateescape")
         with self._alone:
             try:
-                value = self._find(octets)
+                value = self.get(octets) if self._with_nul is False else self.get(octets + b"\0")
+                if self._with_nul is None:
+                    if value is None:
+                        value = self.get(octets)
+                        if value is not None:
+                            self._with_nul = False
+                    else:
+                        self._with_nul = True
             except DamagedFile as error:
                 raise FatalError(f"error reading {self._shown}: {error}") from None
             except OSError as error:
                 raise FatalError(f"error reading {self._shown}: {error.strerror}") from None
         if value is None:
             return None
-        end = value.find(b"\0")
-        return to_text(value if end < 0 else value[:end])
-
-    def _find(self, key: bytes) -> bytes | None:
-        """Look up with or without a NUL; the first hit tells how the file was written."""
-        if self._with_nul is None:
-            value = self.get(key + b"\0")
-            if value is not None:
-                self._with_nul = True
-                return value
-            value = self.get(key)
-            if value is not None:
-                self._with_nul = False
-            return value
-        return self.get(key + b"\0" if self._with_nul else key)
+        end = value.find(0)
+        return (value if end < 0 else value[:end]).decode("utf-8", "surrogateescape")
 
     @abstractmethod
     def get(self, key: bytes) -> bytes | None:

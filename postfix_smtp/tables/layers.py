@@ -49,11 +49,15 @@ class Utf8Table(Table):
 
     def lookup(self, key: str) -> str | None:
         """Look up; a key that is no UTF-8 is not found, a value that is none is an error."""
-        if not is_utf8(key):
+        # Nearly all are ASCII.
+        if key.isascii():
+            value = self._inner.lookup(key.lower() if self._fold else key)
+        elif is_utf8(key):
+            value = self._inner.lookup(fold(key, unicode=True) if self._fold else key)
+        else:
             log.warning(f'{self.name}: non-UTF-8 key "{key}": {_BAD_UTF8}')
             return None
-        value = self._inner.lookup(fold(key, unicode=True) if self._fold else key)
-        if value is not None and not is_utf8(value):
+        if value is not None and not value.isascii() and not is_utf8(value):
             log.warning(f'{self.name}: key "{key}": non-UTF-8 value "{value}": {_BAD_UTF8}')
             raise TableError
         return value

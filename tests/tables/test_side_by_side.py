@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -178,6 +179,35 @@ def test_database_files(kind: str, seed: int, postmap: Postmap, tmp_path: Path) 
     assert not problem
     assert answers == present
     assert answers == postmap.answers(f"{kind}:{source}", keys).values
+
+
+@pytest.mark.parametrize("settles", [-(10**12), 5 * 10**9])
+@pytest.mark.parametrize("kind", ["hash", "btree", "lmdb"])
+def test_files_rewritten_between_look_ups(
+    kind: str, settles: int, postmap: Postmap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By postmap, and by copying another file over it, which may have the same head."""
+    monkeypatch.setattr("postfix_smtp.tables.branches._SETTLES", settles)
+    source = tmp_path / "source"
+    spec = f"{kind}:{source}"
+    opener = Opener(TableSettings(utf8=True, open_error_is_fatal=True, version=(3, 7, 11)))
+    for number in range(6):
+        present = {f"{number}user{key * (number + 3)}": f"value{number}{key}" for key in range(9000 if number else 0)}
+        other = source if number % 2 == 0 else tmp_path / "other"
+        other.write_text("".join(f"{key} {value}\n" for key, value in present.items()))
+        postmap.build(f"{kind}:{other}")
+        if other is not source:
+            suffix = "lmdb" if kind == "lmdb" else "db"
+            # Another tick of the file system's clock is another time of change, which a file in use always has.
+            before = os.stat(f"{source}.{suffix}").st_ctime_ns
+            while os.stat(f"{source}.{suffix}").st_ctime_ns == before:
+                shutil.copyfile(f"{other}.{suffix}", f"{source}.{suffix}")
+        table = table or Opener(TableSettings(utf8=True, open_error_is_fatal=True, version=(3, 7, 11))).open(
+            spec, FLAGS
+        )
+        keys = random.Random(number).sample(sorted(present), min(300, len(present)))
+        assert [table.lookup(key) for key in keys] == [present[key] for key in keys]
+        assert [table.lookup(f"{key}x") for key in keys] == [None] * len(keys)
 
 
 @pytest.mark.parametrize("seed", range(8))
