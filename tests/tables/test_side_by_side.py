@@ -202,9 +202,7 @@ def test_files_rewritten_between_look_ups(
             before = os.stat(f"{source}.{suffix}").st_ctime_ns
             while os.stat(f"{source}.{suffix}").st_ctime_ns == before:
                 shutil.copyfile(f"{other}.{suffix}", f"{source}.{suffix}")
-        table = table or Opener(TableSettings(utf8=True, open_error_is_fatal=True, version=(3, 7, 11))).open(
-            spec, FLAGS
-        )
+        table = opener.open(spec, FLAGS)
         keys = random.Random(number).sample(sorted(present), min(300, len(present)))
         assert [table.lookup(key) for key in keys] == [present[key] for key in keys]
         assert [table.lookup(f"{key}x") for key in keys] == [None] * len(keys)
