@@ -4,9 +4,7 @@ Several ways lead through the same buffer, and a caller changes between them as 
 
 * :meth:`RecordReader.next` takes one record, follows pointers, skips padding, and reports what is wrong;
 * :meth:`RecordReader.plain_lines` takes a whole stretch of ordinary lines at once and returns them as they are on the
-  wire. A record shorter than 128 octets has a header of two octets, and a line on the wire ends in two octets: CR LF
-  written over each header turns a buffer of records into a buffer of lines, shifted by two. Runs of equal lengths,
-  that is every base64 attachment, are rewritten with two strided assignments;
+  wire, see :mod:`postfix_smtp.queue.line_rewriting`;
 * :meth:`RecordReader.whole_lines` takes a stretch of ordinary lines for somebody who wants to see them.
 
 Reads are plain blocking reads of a local file, 256 KiB at most, so that memory does not grow with the message.
@@ -16,9 +14,10 @@ import os
 
 from postfix_smtp import log
 from postfix_smtp.errors import FatalError
+from postfix_smtp.queue import line_rewriting
+from postfix_smtp.queue.line_rewriting import LINE
 
 #: Record types, and what :meth:`RecordReader.next` returns in their place.
-LINE = 0x4E  #: ``N``: a line, or its last piece
 PIECE = 0x4C  #: ``L``: a piece of a line that goes on in the next record
 END_OF_CONTENT = 0x58  #: ``X``
 END_OF_FILE = -1
@@ -36,14 +35,11 @@ _HEADER_MAX = 6
 _POINTERS_AT_ONCE = 256
 _MAX_OFFSET = 2**63 - 1
 _DASH = 0x2D
-_DOT = 0x2E
-_CRLF = b"\r\n"
 _BLANKS = b" \t\n\v\f\r"
 #: Longest text whose length fits two octets.
 _TWO_OCTET_LENGTH = 0x3FFF
-#: A run of equal lengths is worth a strided assignment from this many records on.
-_RUN_MIN = 8
-_RUN_RETRY = 4096
+#: How far lines are looked at one by one where a dot in the text looks like one at the start of a line.
+_CAREFUL_STRETCH = 2048
 
 
 class ReverseJumps:
@@ -83,7 +79,7 @@ class RecordReader:
         "_position",
         "_read_size",
         "_reverse_jumps",
-        "_stray_dots",
+        "_stray_dot",
         "text",
     )
 
@@ -106,9 +102,8 @@ class RecordReader:
         self._position = 0
         self._end = 0
         self._end_of_file = False  # the buffer ends where the file ends
-        # LF '.' was in the buffer as read, inside a text or as a header and a text: then the result alone does not tell
-        # which dots are at the start of a line, and each line is looked at. None: not known yet.
-        self._stray_dots: bool | None = None
+        # See line_rewriting.find_stray_dot(); before the position: not known.
+        self._stray_dot = -1
         self.text = b""
 
     def next(self) -> int:
@@ -206,105 +201,19 @@ class RecordReader:
         return lines
 
     def _plain_lines(self, longest: int, stop_at_dashes: bool) -> bytes:
-        buffer, end, start = self._buffer, self._end, self._position
-        if self._stray_dots is None:
-            self._stray_dots = buffer.find(b".", start, end) >= 0 and buffer.find(b"\n.", start, end) >= 0
-        stray_dots = self._stray_dots
-        look_at_text = stray_dots or stop_at_dashes
-        position = begin = start
-        last_length = -1
-        retry_runs_at = 0
-        pieces: list[tuple[int, int]] = []
-        # Two zero octets after the data stop the loop.
-        while buffer[position] == LINE:
-            length = buffer[position + 1]
-            if length < 128:
-                text = position + 2
-                stop = text + length
-                if stop > end:
-                    break
-                if length == last_length and position >= retry_runs_at:
-                    run = self._run(position, length, stop_at_dashes)
-                    if run:
-                        position += run * (length + 2)
-                        continue
-                    retry_runs_at = position + _RUN_RETRY
-                last_length = length
-                if look_at_text and length:
-                    first = buffer[text]
-                    if first == _DASH and stop_at_dashes and length > 2 and buffer[text + 1] == _DASH:
-                        break
-                    if first == _DOT and stray_dots:
-                        pieces.append((begin, text + 1))
-                        begin = text
-                buffer[position] = 13
-                buffer[position + 1] = 10
-            else:
-                high = buffer[position + 2]
-                length = length & 127 | high << 7
-                text = position + 3
-                stop = text + length
-                if high > 127 or length > longest or stop > end:
-                    break
-                if stop_at_dashes and length > 2 and buffer[text] == _DASH and buffer[text + 1] == _DASH:
-                    break
-                # This header is one octet longer than CR LF: leave out the first.
-                if begin < position:
-                    pieces.append((begin, position))
-                begin = position + 1
-                buffer[position + 1] = 13
-                buffer[position + 2] = 10
-                if stray_dots and length and buffer[text] == _DOT:
-                    pieces.append((begin, text + 1))
-                    begin = text
-            position = stop
-        if position == start:
+        buffer, start, end = self._buffer, self._position, self._end
+        stray = self._stray_dot
+        if stray < start:
+            stray = self._stray_dot = line_rewriting.find_stray_dot(buffer, start, end)
+        pieces = line_rewriting.rewrite(buffer, start, min(end, stray - 1), longest, stop_at_dashes)
+        careful = not pieces and stray <= end
+        if careful:
+            until = min(end, stray + _CAREFUL_STRETCH)
+            pieces = line_rewriting.rewrite(buffer, start, until, longest, stop_at_dashes, look_for_dots=True)
+        if not pieces:
             return b""
-        self._position = position
-        pieces.append((begin, position))
-        return self._wire(pieces, start)
-
-    def _run(self, position: int, length: int, stop_at_dashes: bool) -> int:
-        """Rewrite a run of records of the same length from `position` on; how many, 0 if that is not worth while."""
-        buffer = self._buffer
-        stride = length + 2
-        count = (self._end - position) // stride
-        if count < _RUN_MIN:
-            return 0
-        probe = position + _RUN_MIN * stride
-        length_octet = bytes((length,))
-        if (
-            buffer[position:probe:stride] != b"N" * _RUN_MIN
-            or buffer[position + 1 : probe : stride] != length_octet * _RUN_MIN
-        ):
-            return 0
-        end = position + count * stride
-        types = buffer[position:end:stride]
-        lengths = buffer[position + 1 : end : stride]
-        count -= max(len(types.lstrip(b"N")), len(lengths.lstrip(length_octet)))
-        end = position + count * stride
-        if length and (stop_at_dashes or self._stray_dots):
-            firsts = buffer[position + 2 : end : stride]
-            for octet, matters in ((_DASH, stop_at_dashes), (_DOT, self._stray_dots)):
-                if matters and (index := firsts.find(octet, 0, count)) >= 0:
-                    count = index
-        if count < _RUN_MIN:
-            return 0
-        end = position + count * stride
-        buffer[position:end:stride] = b"\r" * count
-        buffer[position + 1 : end : stride] = b"\n" * count
-        return count
-
-    def _wire(self, pieces: list[tuple[int, int]], start: int) -> bytes:
-        """The rewritten pieces of the buffer, CR LF moved from before each line to after it, dots stuffed."""
-        end = pieces[-1][1]
-        with memoryview(self._buffer) as view:
-            slices: list[memoryview | bytes] = [view[left:right] for left, right in pieces]
-            slices.append(_CRLF)
-            lines = b"".join(slices)
-        if not self._stray_dots and self._buffer.find(b".", start, end) >= 0 and lines.find(b"\n.") >= 0:
-            lines = lines.replace(b"\n.", b"\n..")
-        return lines[2:]
+        self._position = pieces[-1][1]
+        return line_rewriting.wire(buffer, pieces, dots_stuffed=careful)
 
     def _is_cut_off(self) -> bool:
         """The record at the position is one that may be taken with others, but not all of it was read."""
@@ -365,7 +274,7 @@ class RecordReader:
             return
         self._base += self._position
         self._position = self._end = 0
-        self._stray_dots = None
+        self._stray_dot = -1
         if wanted > self._read_size:
             wanted = min(wanted, max(os.fstat(self._descriptor).st_size - self._base, 0))
         size = max(self._read_size, wanted)
