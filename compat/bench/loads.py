@@ -18,6 +18,7 @@ Figures = dict[str, float]
 _NO_CACHE = {"smtp_connection_cache_on_demand": "no"}
 _TLS = {"smtp_tls_security_level": "encrypt"}
 _REUSE = {**_TLS, "smtp_tls_connection_reuse": "yes"}
+_CONVERTED = {"smtp_discard_ehlo_keywords": "8bitmime"}
 _WARM_UP = 60
 _SLOW_PORT = 2600
 _STATES = ("GREET", "EHLO", "MAIL", "RCPT", "DATA", "DOT")
@@ -42,7 +43,8 @@ class Burst:
     """Messages that are sent as fast as they are taken.
 
     Attributes:
-        size: of a message in octets; delay: of each reply in milliseconds; times: how often the messages are sent.
+        size: of a message in octets; delay: of each reply in milliseconds; times: how often the messages are sent;
+        kind: of content, see :mod:`compat.bench.contents`.
     """
 
     messages: int = 2000
@@ -51,11 +53,12 @@ class Burst:
     tls: bool = False
     main: Mapping[str, str] = field(default_factory=dict)
     times: int = 1
+    kind: str = ""
 
     def __call__(self, place: Place, agent: Agent) -> Figures:
         """Measure."""
         number = place.number(self.messages)
-        octets = queue_file(self.size)
+        octets = queue_file(self.size, kind=self.kind)
         with _sink(place, delay=self.delay, tls=self.tls) as sink:
             with Postfix(agent, self.main, groups=place.groups) as postfix:
                 # processes exist, connections are kept
@@ -215,6 +218,10 @@ LOADS: dict[str, Callable[[Place, Agent], Figures]] = {
     "tls-5ms": Burst(delay=5, tls=True, main=_TLS),
     "tls-5ms:reuse": Burst(delay=5, tls=True, main=_REUSE),
     "big": Burst(50, 2_000_000, times=4),
+    "big-base64": Burst(50, 2_000_000, times=4, kind="base64"),
+    "big-text": Burst(50, 2_000_000, times=4, kind="text"),
+    "big-short": Burst(50, 2_000_000, times=4, kind="short"),
+    "big-8bit": Burst(50, 2_000_000, times=4, kind="8bit", main=_CONVERTED),
     "big-tls": Burst(50, 2_000_000, tls=True, main=_TLS, times=4),
     "memory-100-hanging": Hanging(100),
     "memory-1000-hanging": Hanging(1000),

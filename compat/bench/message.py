@@ -6,9 +6,7 @@ the event loop, and (for a large message) memory above what the process had befo
 
 import argparse
 import asyncio
-import base64
 import os
-import random
 import resource
 import tempfile
 import time
@@ -16,6 +14,7 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+from compat.bench.contents import EIGHT_BIT, HEADER, PARTS, base64_lines, eight_bit_lines, prose_lines, short_lines
 from compat.queue_file import Queued, text_message, write_message
 from postfix_smtp.ipc.request import (
     DeliveryRequest,
@@ -36,16 +35,6 @@ from postfix_smtp.tables.base import Table
 from postfix_smtp.tables.maps import Maps
 
 _MEGABYTE = 1_000_000
-_HEADER = (
-    b"Received: from a.example by b.example; Mon, 1 Jan 2024 00:00:00 +0000\n"
-    b'From: "A User" <a@x.example>\nTo: b@y.example, "C" <c@y.example>\nSubject: a message\n'
-    b"Message-Id: <1@x.example>\nMIME-Version: 1.0\n"
-)
-_EIGHT_BIT = b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
-_PARTS = (
-    b"Content-Type: multipart/mixed; boundary=bench\nContent-Transfer-Encoding: 8bit\n\n--bench\n"
-    b"Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n"
-)
 
 
 class _NoMatch(Table):
@@ -64,29 +53,6 @@ class _NoDomains:
 
 async def _same(address: str) -> str:
     return address
-
-
-def base64_lines(size: int) -> bytes:
-    """76-character lines, as attachments have them."""
-    block = base64.b64encode(random.Random(1).randbytes(57 * 1000))
-    lines = b"".join(block[start : start + 76] + b"\n" for start in range(0, len(block), 76))
-    return lines * (size // len(lines) + 1)
-
-
-def _random_lines(size: int, alphabet: bytes) -> bytes:
-    source = random.Random(2)
-    block = b"".join(bytes(source.choices(alphabet, k=source.randrange(0, 80))) + b"\n" for _ in range(2000))
-    return block * (size // len(block) + 1)
-
-
-def text_lines(size: int) -> bytes:
-    """Lines of random length without anything special."""
-    return _random_lines(size, b"abcdefghijklmnop    .,")
-
-
-def eight_bit_lines(size: int) -> bytes:
-    """Lines of random length, one octet in twenty not ASCII."""
-    return _random_lines(size, b"abcdefghijklmno    \xe9")
 
 
 def request_for(queue_id: str, queued: Queued) -> DeliveryRequest:
@@ -149,15 +115,16 @@ def main() -> None:
         GenericSettings("x.example"), Maps("smtp_generic_maps", [_NoMatch("x:y")]), _NoDomains(), _same
     )
     cases: list[tuple[str, bytes, Callable[[int], bytes], bool, Checks | None, GenericMapper | None]] = [
-        ("base64, as it is", _PARTS, base64_lines, False, None, None),
-        ("text, as it is", b"\n", text_lines, False, None, None),
-        ("base64, generic maps", _PARTS, base64_lines, False, None, generic),
-        ("base64, header checks", _PARTS, base64_lines, False, header_checks, None),
-        ("text, header checks", b"\n", text_lines, False, header_checks, None),
-        ("base64, converting", _PARTS, base64_lines, True, None, None),
-        ("8bit text, converting", _EIGHT_BIT, eight_bit_lines, True, None, None),
-        ("text, body checks", b"\n", text_lines, False, all_checks, None),
-        ("8bit text, everything", _EIGHT_BIT, eight_bit_lines, True, all_checks, generic),
+        ("base64, as it is", PARTS, base64_lines, False, None, None),
+        ("text, as it is", b"\n", prose_lines, False, None, None),
+        ("short lines, as they are", b"\n", short_lines, False, None, None),
+        ("base64, generic maps", PARTS, base64_lines, False, None, generic),
+        ("base64, header checks", PARTS, base64_lines, False, header_checks, None),
+        ("text, header checks", b"\n", prose_lines, False, header_checks, None),
+        ("base64, converting", PARTS, base64_lines, True, None, None),
+        ("8bit text, converting", EIGHT_BIT, eight_bit_lines, True, None, None),
+        ("text, body checks", b"\n", prose_lines, False, all_checks, None),
+        ("8bit text, everything", EIGHT_BIT, eight_bit_lines, True, all_checks, generic),
     ]
     with tempfile.TemporaryDirectory() as directory:
         os.chdir(directory)
@@ -169,7 +136,7 @@ def main() -> None:
                 return Content(file, request_for("BENCH", queued), MessageSettings(), checks=checks, generic=mapper)  # noqa: B023
 
             def write(size: int) -> Queued:
-                text = _HEADER + header + lines(size * _MEGABYTE)  # noqa: B023
+                text = HEADER + header + lines(size * _MEGABYTE)  # noqa: B023
                 return write_message("active/BENCH", text_message("a@x.example", ["b@y.example"], text))
 
             queued = write(arguments.size)

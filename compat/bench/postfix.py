@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from compat.bench import contents
 from compat.bench.accounting import Group
 from compat.bench.waiting import until
 from compat.queue_file import encode_message, text_message
@@ -47,9 +48,11 @@ def content(octets: int) -> bytes:
     return header + (_LINE + b"\n") * (octets // (len(_LINE) + 1))
 
 
-def queue_file(octets: int, recipient: str = "b@dest.test") -> bytes:
-    """A queue file with a message of about this size."""
-    message = text_message("a@origin.test", [recipient], content(octets), arrival=time.time() - 10)
+def queue_file(octets: int, recipient: str = "b@dest.test", kind: str = "") -> bytes:
+    """A queue file with a message of about this size, and of a kind of :mod:`compat.bench.contents`."""
+    text = contents.content(kind, octets) if kind else content(octets)
+    encoding = contents.KINDS[kind][2] if kind else ""
+    message = text_message("a@origin.test", [recipient], text, encoding=encoding, arrival=time.time() - 10)
     return encode_message(message)[0]
 
 
