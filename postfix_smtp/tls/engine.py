@@ -24,6 +24,8 @@ from postfix_smtp.tls.settings import EngineSettings
 
 _MAX_CONTEXTS = 64
 _LOWEST_KNOWN, _HIGHEST_KNOWN = 0x0300, 0x0304
+#: cryptography loads the library's provider of legacy algorithms, Postfix does not: it has no such ciphers.
+_WITHOUT_LEGACY = ":-SEED:-IDEA:-RC4"
 _DISABLING = "disabling TLS support"
 
 
@@ -51,7 +53,7 @@ class Engine:
         if self.logs(LogFeature.VERBOSE):
             log.info("initializing the client-side TLS engine")
         try:
-            name_configuration(settings.config_file, settings.config_name, settings.version)
+            configuration = name_configuration(settings.config_file, settings.config_name, settings.version)
         except ConfigurationError as error:
             raise EngineError from error
         if not is_digest(settings.fingerprint_digest):
@@ -66,6 +68,8 @@ class Engine:
         self._ssl: Any = SSL
         self._crypto: Any = crypto
         self._library = library
+        if configuration is not None:
+            library.read_configuration(configuration)
         self._install_credentials = credentials.install
         seed = manager.seed(settings.random_bytes) if settings.random_bytes <= 255 else None
         if seed is None:
@@ -162,7 +166,7 @@ class Engine:
             return context
         context = self._new_context()
         self._library.clear_errors()
-        if not self._library.set_ciphers(context, f"{cipher_list}:@SECLEVEL={int(match)}"):
+        if not self._library.set_ciphers(context, f"{cipher_list}{_WITHOUT_LEGACY}:@SECLEVEL={int(match)}"):
             return None
         context.set_options(protocols.options)
         self._limits(context, protocols, peer)

@@ -9,9 +9,10 @@ from typing import Any
 from OpenSSL import SSL, crypto
 
 from postfix_smtp import log
+from postfix_smtp.tls import system_library
 
-LIB: Any = SSL._lib  # type: ignore[attr-defined]
 FFI: Any = SSL._ffi  # type: ignore[attr-defined]
+LIB: Any = system_library.completed(SSL._lib, FFI)  # type: ignore[attr-defined]
 
 #: The library in use, as its sessions and session identifiers know it.
 VERSION_NUMBER: int = LIB.OpenSSL_version_num()
@@ -61,6 +62,19 @@ _ALERTS = {
     115: "unknown PSK identity",
     120: "no application protocol",
 }
+
+
+def read_configuration(path: str) -> None:
+    """Read another configuration file, if the library is one that this process has used before it could be named.
+
+    The interpreter's own modules use the system's OpenSSL; the one in the wheels of PyPI is not used by anybody else,
+    and reads the file that the environment names.
+    """
+    found = system_library.shared(LIB, FFI)
+    if found is not None:
+        found.CONF_modules_finish()
+        found.CONF_modules_load_file(os.fsencode(path), None, 0)
+        clear_errors()
 
 
 def clear_errors() -> None:

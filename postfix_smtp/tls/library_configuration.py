@@ -19,8 +19,8 @@ class ConfigurationError(Exception):
     """The file cannot be used: TLS is disabled. Logged."""
 
 
-def name_configuration(path: str, name: str, version: tuple[int, ...]) -> None:
-    """Name the file that the library will read.
+def name_configuration(path: str, name: str, version: tuple[int, ...]) -> str | None:
+    """Name the file that the library will read; the file, None: the usual one.
 
     Args:
         path: ``tls_config_file``.
@@ -30,10 +30,9 @@ def name_configuration(path: str, name: str, version: tuple[int, ...]) -> None:
         ConfigurationError: it cannot be used; logged.
     """
     if not has_feature(version, *_CONFIG_SINCE) or (path == "default" and not name):
-        return
+        return None
     if path == "none":
-        os.environ["OPENSSL_CONF"] = os.devnull
-        return
+        return _name(os.devnull)
     optional = path == "default"
     if optional:
         path = os.environ.get("OPENSSL_CONF", _USUAL_CONFIGURATION)
@@ -46,15 +45,15 @@ def name_configuration(path: str, name: str, version: tuple[int, ...]) -> None:
     except OSError as error:
         if not optional:
             _configuration_failed(path, name, _missing_file(path, error))
-        return
+        return None
     sections = _application_sections(lines)
     section = sections.get(name) or (sections.get("openssl_conf") if optional else None) if name else None
     if not name and "openssl_conf" in sections:
-        os.environ["OPENSSL_CONF"] = path
-    elif section is not None:
+        return _name(path)
+    if section is not None:
         # The library always takes the application ``openssl_conf``: let it find this name's section there.
-        _pretend(section, lines)
-    elif not optional:
+        return _name(_pretend(section, lines))
+    if not optional:
         wanted = name or "openssl_conf"
         where = "../crypto/unknown:0"
         _configuration_failed(
@@ -62,6 +61,12 @@ def name_configuration(path: str, name: str, version: tuple[int, ...]) -> None:
             name,
             [f"error:0700006C:configuration file routines::no value:{where}:group=<NULL> name={wanted}:"],
         )
+    return None
+
+
+def _name(path: str) -> str:
+    os.environ["OPENSSL_CONF"] = path
+    return path
 
 
 def _application_sections(lines: list[str]) -> dict[str, str]:
@@ -77,8 +82,8 @@ def _application_sections(lines: list[str]) -> dict[str, str]:
     return found
 
 
-def _pretend(section: str, lines: list[str]) -> None:
-    """Have the library read the file with another section for its default application."""
+def _pretend(section: str, lines: list[str]) -> str:
+    """The file with another section for the library's default application."""
     descriptor = os.memfd_create("openssl.cnf", 0)
     text = f"openssl_conf = {section}\n"
     is_top = True
@@ -88,7 +93,7 @@ def _pretend(section: str, lines: list[str]) -> None:
             text += line
     os.write(descriptor, text.encode("utf-8", "surrogateescape"))
     # Stays open: nobody knows when the library will read it.
-    os.environ["OPENSSL_CONF"] = f"/proc/self/fd/{descriptor}"
+    return f"/proc/self/fd/{descriptor}"
 
 
 def _missing_file(path: str, error: OSError) -> list[str]:

@@ -24,7 +24,8 @@ def is_signed_by(certificate: bytes, public_key: bytes) -> bool:
             return False
         match key:
             case rsa.RSAPublicKey():
-                parameters = parsed.signature_algorithm_parameters
+                # cryptography before 41 has refused the digest of everything else
+                parameters = getattr(parsed, "signature_algorithm_parameters", padding.PKCS1v15())
                 if digest is None or not isinstance(parameters, padding.PKCS1v15 | padding.PSS):
                     return False
                 key.verify(parsed.signature, parsed.tbs_certificate_bytes, parameters, digest)

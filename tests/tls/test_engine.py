@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tls_support import Manager, engine
+from tls_support import SETTINGS, Manager, engine
 from tls_vectors import PKI
 
-from postfix_smtp.tls.engine import EngineError
+from postfix_smtp.tls.engine import Engine, EngineError
 from postfix_smtp.tls.groups import choose_groups
 from postfix_smtp.tls.protocols import Protocols
 from postfix_smtp.tls.records import Digests
@@ -131,3 +131,24 @@ def test_configuration_file_and_name(tmp_path: Path, name: str, first: str) -> N
     code = CONFIGURED.format(root=str(ROOT), file=str(file), name=name)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [first]
+
+
+def ciphers(made: Engine, exclude: str = "") -> list[str] | None:
+    """The names of those that are offered up to TLS 1.2; None: there are none."""
+    lists = made.lists(">=TLSv1", "medium", exclude, "peer")
+    assert lists is not None
+    context = made.context(lists[1], lists[0], "peer", match=False)
+    if context is None:
+        return None
+    return [name for name in made.connection(context).get_cipher_list() if not name.startswith("TLS_")]
+
+
+def test_ciphers_of_the_legacy_provider_are_not_offered() -> None:
+    # cryptography loads that provider, Postfix does not
+    offered = ciphers(engine(cipher_lists={**SETTINGS.cipher_lists, "medium": "ALL"}))
+    assert offered
+    assert not [name for name in offered if any(word in name for word in ("SEED", "IDEA", "RC4"))]
+
+
+def test_no_cipher_is_left_where_postfix_has_none() -> None:
+    assert ciphers(engine(), "AES, CHACHA20, ARIA, CAMELLIA, eNULL") is None
