@@ -68,6 +68,9 @@ class Engine:
         self._ssl: Any = SSL
         self._crypto: Any = crypto
         self._library = library
+        if lacking := library.lacking():
+            log.warning(f"the package cryptography is too old, it has no {', '.join(lacking)}: {_DISABLING}")
+            raise EngineError
         if configuration is not None:
             library.read_configuration(configuration)
         self._install_credentials = credentials.install

@@ -64,6 +64,11 @@ _ALERTS = {
 }
 
 
+def lacking() -> list[str]:
+    """Functions without which there is no TLS: wheels of cryptography before 41 are without them."""
+    return [name for name in ("SSL_CTX_set_msg_callback", "X509_STORE_up_ref") if not hasattr(LIB, name)]
+
+
 def read_configuration(path: str) -> None:
     """Read another configuration file, if the library is one that this process has used before it could be named.
 
@@ -152,7 +157,7 @@ def offer_session(connection: Any, der: bytes) -> bool:
 
 
 def has_sessions() -> bool:
-    """Whether the bindings can turn sessions into octets and back (cryptography 43 and later)."""
+    """Whether sessions can be turned into octets and back (cryptography 44 and later, or a shared library)."""
     return hasattr(LIB, "i2d_SSL_SESSION") and hasattr(LIB, "d2i_SSL_SESSION")
 
 

@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tls_support import SETTINGS, Manager, engine
 from tls_vectors import PKI
 
+from postfix_smtp.tls import library
 from postfix_smtp.tls.engine import Engine, EngineError
 from postfix_smtp.tls.groups import choose_groups
 from postfix_smtp.tls.protocols import Protocols
@@ -131,6 +133,17 @@ def test_configuration_file_and_name(tmp_path: Path, name: str, first: str) -> N
     code = CONFIGURED.format(root=str(ROOT), file=str(file), name=name)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [first]
+
+
+def test_bindings_that_are_too_old_are_no_reason_to_fail_at_each_delivery(
+    monkeypatch: pytest.MonkeyPatch, logged: list[str]
+) -> None:
+    monkeypatch.setattr(library, "LIB", SimpleNamespace(X509_STORE_up_ref=None))
+    with pytest.raises(EngineError):
+        engine()
+    assert logged == [
+        "warning: the package cryptography is too old, it has no SSL_CTX_set_msg_callback: disabling TLS support"
+    ]
 
 
 def ciphers(made: Engine, exclude: str = "") -> list[str] | None:
