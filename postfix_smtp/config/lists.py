@@ -1,5 +1,6 @@
 """Lists and names inside parameter values (config chapters 6 and 7)."""
 
+import functools
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -56,6 +57,7 @@ def choice(value: str, choices: Mapping[str, T], error: str) -> T:
         raise FatalError(error) from None
 
 
+@functools.lru_cache(maxsize=16)  # the same few parameters for each delivery
 def mask(name: str, text: str, choices: frozenset[str]) -> frozenset[str]:
     """The names in a list whose items are spelled exactly as in `choices`.
 

@@ -5,6 +5,7 @@ connections.
 """
 
 import base64
+import functools
 from dataclasses import dataclass
 
 #: First release of each series whose keys tell whether the message requires SMTPUTF8.
@@ -20,6 +21,7 @@ class KeyForm:
     requiretls: bool
 
 
+@functools.lru_cache(maxsize=1)
 def key_form(version: tuple[int, ...]) -> KeyForm:
     """The form of the installed version."""
     smtputf8 = any(version[:2] == first[:2] and version >= first for first in _WITH_SMTPUTF8) or version >= (3, 11)
