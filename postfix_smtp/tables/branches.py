@@ -72,21 +72,24 @@ class ValidBranches(Branches):
         self.valid: dict[int, Branch] = {}
         self._descriptor = file.descriptor
         self._changed = self._size = 0
-        self._ends = 0.0
-        self._settled = False
+        self._ends = self._unsettled_until = 0.0
 
     def still_valid(self) -> bool:
         """Whether the file surely is what it was at the last :meth:`renew`."""
-        status = os.fstat(self._descriptor)
-        changed, now = status.st_ctime_ns, time.monotonic()
-        if now < self._ends and changed == self._changed and status.st_size == self._size:
-            return True
+        now = time.monotonic()
+        if now >= self._unsettled_until:
+            status = os.fstat(self._descriptor)
+            changed, size = status.st_ctime_ns, status.st_size
+            if now < self._ends and changed == self._changed and size == self._size:
+                return True
+            self._changed, self._size = changed, size
+            self._unsettled_until = now + min(_SETTLES, changed + _SETTLES - time.time_ns()) / 1e9
+        self._ends = 0.0
         self.valid.clear()
-        self._changed, self._size = changed, status.st_size
-        self._ends, self._settled = 0.0, changed < time.time_ns() - _SETTLES
         return False
 
     def renew(self) -> None:
         """What is read from now on stays valid, if the file has settled. To be called when its head has been read."""
-        if self._settled:
-            self._ends = time.monotonic() + _PERIOD
+        now = time.monotonic()
+        if now >= self._unsettled_until:
+            self._ends = now + _PERIOD

@@ -1,45 +1,20 @@
-"""The rules of regexp and pcre tables, whatever their engine: syntax, conditions, replacement (tables chapter 8)."""
+"""Reading the rules of regexp and pcre tables, whatever their engine: syntax, conditions, replacement (chapter 8)."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from postfix_smtp import log
 from postfix_smtp.config.lines import WHITE
-from postfix_smtp.tables.base import Table
+from postfix_smtp.tables.pattern_table import Pattern, PatternError, PatternTable, Rule
+from postfix_smtp.tables.prefilter import NOTHING, Need
 from postfix_smtp.text import to_octets, to_text
 
 _REPLACEMENT = re.compile(rb"[^$]+|\$\$|\$(?:\{([^{}]*)\}|\(([^()]*)\)|([A-Za-z0-9_]+))")
 _LETTER_OR_DIGIT = re.compile(rb"[A-Za-z0-9]")
 _STATEMENT = re.compile(rb"(if|endif)(?![A-Za-z0-9])", re.IGNORECASE)
 _BLANK = WHITE.encode()
-
-
-class PatternError(Exception):
-    """A pattern cannot be compiled, or the engine gives up on a subject. The text is the engine's."""
-
-
-class Pattern(Protocol):
-    """A compiled pattern. May be used by several threads."""
-
-    @property
-    def groups(self) -> int:
-        """How many groups it has."""
-
-    def matches(self, subject: bytes) -> bool:
-        """Whether it is found in `subject`.
-
-        Raises:
-            PatternError: the engine gave up.
-        """
-
-    def spans(self, subject: bytes, groups: int) -> Sequence[tuple[int, int]] | None:
-        """Where the whole match and the first `groups` groups are; (-1, -1) for one that took no part. None: no match.
-
-        Raises:
-            PatternError: the engine gave up.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +29,7 @@ class Dialect:
         unclosed: what becomes of a rule without closing delimiter.
         index_range: how "out of range" is spelled for an index that can never be right.
         compile: makes a pattern of its text, the bits, and whether groups will be asked for.
+        need: what a subject must be like for a pattern to match, by its text and the bits.
     """
 
     kind: str
@@ -64,84 +40,7 @@ class Dialect:
     unclosed: str
     index_range: str
     compile: Callable[[bytes, int, bool], Pattern]
-
-
-@dataclass(slots=True)
-class _Rule:
-    """One rule.
-
-    Attributes:
-        where: start of warnings.
-        second: pattern that must, or must not, match as well.
-        value: the result, if it is always the same.
-        template: the result, if it has parts of the subject: octets and numbers of groups.
-        end: for a condition: the first rule behind it; 0 for others.
-    """
-
-    where: str
-    pattern: Pattern
-    wanted: bool
-    second: Pattern | None = None
-    second_wanted: bool = False
-    value: str = ""
-    template: tuple[bytes | int, ...] = ()
-    highest: int = 0
-    end: int = 0
-
-
-class PatternTable(Table):
-    """Rules in order; the first that applies gives the value."""
-
-    pattern = True
-
-    def __init__(self, name: str, rules: list[_Rule]) -> None:
-        super().__init__(name)
-        self._rules = rules
-
-    def lookup(self, key: str) -> str | None:
-        """Try the rules. A rule whose engine gives up is warned about and does not apply."""
-        subject = key.encode("utf-8", "surrogateescape")
-        if b"\0" in subject:
-            subject = subject[: subject.index(b"\0")]
-        rules = self._rules
-        number, count = 0, len(rules)
-        while number < count:
-            rule = rules[number]
-            number += 1
-            try:
-                if rule.template:
-                    value = self._replaced(rule, subject)
-                    if value is not None:
-                        return value
-                elif rule.pattern.matches(subject) is not rule.wanted or not _second_applies(rule, subject):
-                    number = rule.end or number
-                elif not rule.end:
-                    return rule.value
-            except PatternError as error:
-                log.warning(f"{rule.where}: {error}")
-                number = rule.end or number
-        return None
-
-    @staticmethod
-    def _replaced(rule: _Rule, subject: bytes) -> str | None:
-        spans = rule.pattern.spans(subject, rule.highest)
-        if spans is None or not _second_applies(rule, subject):
-            return None
-        pieces = []
-        for part in rule.template:
-            if isinstance(part, bytes):
-                pieces.append(part)
-            else:
-                start, end = spans[part]
-                pieces.append(subject[start:end] if start >= 0 else b"")
-        return to_text(b"".join(pieces))
-
-
-def _second_applies(rule: _Rule, subject: bytes) -> bool:
-    return rule.second is None or rule.second.matches(subject) is rule.second_wanted
-
-
-# Reading
+    need: Callable[[bytes, int], Need]
 
 
 class _Skip(Exception):
@@ -162,8 +61,8 @@ class RuleReader:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._rules: list[_Rule] = []
-        self._conditions: list[_Rule] = []
+        self._rules: list[Rule] = []
+        self._conditions: list[Rule] = []
         self._where = ""
 
     def add(self, where: str, line: str) -> None:
@@ -204,16 +103,22 @@ class RuleReader:
             log.warning(f"{self._where}: ignoring extra text after ENDIF")
         self._conditions.pop().end = len(self._rules)
 
-    def _condition(self, line: bytes) -> _Rule:
+    def _condition(self, line: bytes) -> Rule:
         source, rest = self._pattern(line)
         text = rest.lstrip(_BLANK)
         if text:
             log.warning(f'{self._where}: ignoring extra text after IF statement: "{to_text(text)}"')
             log.warning(f"{self._where}: do not prepend whitespace to statements between IF and ENDIF")
         # A condition without rules behind it must still be recognised as one.
-        return _Rule(self._where, self._compile(source, False), source.wanted, end=len(self._rules) + 1)
+        return Rule(
+            self._where,
+            self._compile(source, False),
+            source.wanted,
+            end=len(self._rules) + 1,
+            need=self._need(source),
+        )
 
-    def _rule(self, line: bytes) -> _Rule:
+    def _rule(self, line: bytes) -> Rule:
         source, rest = self._pattern(line)
         second = None
         if self._dialect.second_pattern and rest.startswith(b"!"):
@@ -226,7 +131,7 @@ class RuleReader:
         pattern = self._compile(source, highest > 0)
         if highest > pattern.groups:
             raise _Skip(f'out of range replacement index "{highest}": skipping this rule')
-        rule = _Rule(self._where, pattern, source.wanted)
+        rule = Rule(self._where, pattern, source.wanted, need=self._need(source))
         if second is not None:
             rule.second = self._compile(second, False)
             rule.second_wanted = second.wanted
@@ -270,6 +175,10 @@ class RuleReader:
 
     def _compile(self, source: _Source, groups_wanted: bool) -> Pattern:
         return self._dialect.compile(source.text, source.options, groups_wanted)
+
+    def _need(self, source: _Source) -> Need:
+        """What a rule with this pattern needs to apply."""
+        return self._dialect.need(source.text, source.options) if source.wanted else NOTHING
 
     def _template(self, text: bytes, wanted: bool) -> tuple[bytes | int, ...]:
         parts: list[bytes | int] = []

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from postfix_smtp import log
 from postfix_smtp.tables.base import OpenError, Table, TableFlags
 from postfix_smtp.tables.opening import Opener
-from postfix_smtp.tables.pattern_rules import Dialect, Pattern, PatternError, RuleReader
+from postfix_smtp.tables.pattern_rules import Dialect, RuleReader
+from postfix_smtp.tables.pattern_table import Pattern, PatternError
+from postfix_smtp.tables.prefilter import NOTHING, PERL, Need, need
 from postfix_smtp.tables.rules import rule_lines
 from postfix_smtp.text import to_text
 
@@ -108,6 +110,10 @@ class PcrePattern:
         ]
 
 
+def _need(text: bytes, options: int) -> Need:
+    return NOTHING if options & _EXTENDED else need(text, PERL, multiline=bool(options & _MULTILINE))
+
+
 def _dialect(library: _Library) -> Dialect:
     def compile_pattern(text: bytes, options: int, groups_wanted: bool) -> Pattern:
         return PcrePattern(library, text, options)
@@ -129,6 +135,7 @@ def _dialect(library: _Library) -> Dialect:
         unclosed="ignoring",
         index_range="out of range",
         compile=compile_pattern,
+        need=_need,
     )
 
 

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 
 from postfix_smtp.tables.base import Table, TableFlags
 from postfix_smtp.tables.opening import Opener
-from postfix_smtp.tables.pattern_rules import Dialect, PatternError, RuleReader
+from postfix_smtp.tables.pattern_rules import Dialect, RuleReader
+from postfix_smtp.tables.pattern_table import PatternError
+from postfix_smtp.tables.prefilter import NOTHING, POSIX, Need, need
 from postfix_smtp.tables.rules import rule_lines
 from postfix_smtp.text import to_text
 
@@ -102,6 +104,10 @@ class RegexpPattern:
         return [(found[2 * group], found[2 * group + 1]) for group in range(groups + 1)]
 
 
+def _need(text: bytes, options: int) -> Need:
+    return need(text, POSIX, multiline=bool(options & _NEWLINE)) if options & _EXTENDED else NOTHING
+
+
 _DIALECT = Dialect(
     kind="regexp",
     options={b"i": _IGNORE_CASE, b"m": _NEWLINE, b"x": _EXTENDED},
@@ -111,6 +117,7 @@ _DIALECT = Dialect(
     unclosed="skipping",
     index_range="out-of-range",
     compile=RegexpPattern,
+    need=_need,
 )
 
 
