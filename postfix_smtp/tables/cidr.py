@@ -9,9 +9,14 @@ from postfix_smtp.config.lines import WHITE
 from postfix_smtp.tables.base import Table, TableFlags
 from postfix_smtp.tables.networks import Network, NetworkError, pack, parse_network
 from postfix_smtp.tables.opening import Opener
+from postfix_smtp.tables.rule_parts import parts
 from postfix_smtp.tables.rules import rule_lines
 
 _STATEMENT = re.compile(r"(if|endif)(?![A-Za-z0-9])", re.IGNORECASE)
+
+
+#: Looking into the tables of one length of network takes as long as comparing with so many rules.
+_WORTH_IT = 4
 
 
 @dataclass(slots=True)
@@ -28,6 +33,44 @@ class _Rule:
     value: str | None
     end: int = 0
 
+    def applies(self, address: int, width: int) -> bool:
+        """Whether it does. A rule of the other family never applies, negated or not."""
+        return self.width == width and ((address ^ self.address) >> self.shift == 0) is self.wanted
+
+
+class _Step:
+    """Rules without conditions between them, or one condition.
+
+    Attributes:
+        end: for a condition: the step behind what depends on it; 0 for others.
+    """
+
+    __slots__ = ("_by_length", "end", "rules")
+
+    def __init__(self, rules: list[_Rule], end: int) -> None:
+        self.rules = rules
+        self.end = end
+        #: By family and length of the network: the number of the first rule for a network.
+        self._by_length: dict[int, dict[int, dict[int, int]]] | None = None
+        lengths = {(rule.width, rule.shift) for rule in rules}
+        if rules[0].wanted and len(rules) >= _WORTH_IT * len(lengths):
+            self._by_length = {width: {} for width in (32, 128)}
+            for number, rule in enumerate(rules):
+                networks = self._by_length[rule.width].setdefault(rule.shift, {})
+                networks.setdefault(rule.address >> rule.shift, number)
+
+    def value(self, address: int, width: int) -> str | None:
+        """The value of the first rule that applies."""
+        rules = self.rules
+        if self._by_length is None:
+            return next((rule.value for rule in rules if rule.applies(address, width)), None)
+        first = none = len(rules)
+        for shift, networks in self._by_length[width].items():
+            number = networks.get(address >> shift, none)
+            if number < first:
+                first = number
+        return rules[first].value if first < none else None
+
 
 class CidrTable(Table):
     """Rules in order; the first that matches gives the value."""
@@ -36,7 +79,8 @@ class CidrTable(Table):
 
     def __init__(self, name: str, rules: list[_Rule]) -> None:
         super().__init__(name)
-        self._rules = rules
+        cut = parts([rule.end for rule in rules], [rule.wanted for rule in rules])
+        self._steps = [_Step(rules[part.first : part.behind], part.end) for part in cut]
 
     def lookup(self, key: str) -> str | None:
         """Look up an address; anything else finds nothing."""
@@ -44,17 +88,18 @@ class CidrTable(Table):
         if packed is None:
             return None
         address, width = int.from_bytes(packed, "big"), 8 * len(packed)
-        rules = self._rules
-        number, count = 0, len(rules)
+        steps = self._steps
+        number, count = 0, len(steps)
         while number < count:
-            rule = rules[number]
+            step = steps[number]
             number += 1
-            # A rule of the other family never applies, negated or not.
-            if rule.width == width and ((address ^ rule.address) >> rule.shift == 0) is rule.wanted:
-                if rule.value is not None:
-                    return rule.value
-            elif rule.value is None:
-                number = rule.end
+            if step.end:
+                if not step.rules[0].applies(address, width):
+                    number = step.end
+            else:
+                value = step.value(address, width)
+                if value is not None:
+                    return value
         return None
 
 

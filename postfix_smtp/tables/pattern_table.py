@@ -7,6 +7,7 @@ from typing import Protocol
 from postfix_smtp import log
 from postfix_smtp.tables.base import Table
 from postfix_smtp.tables.prefilter import NOTHING, Need, Test, combined
+from postfix_smtp.tables.rule_parts import parts
 from postfix_smtp.text import to_text
 
 #: For fewer rules a test of all takes longer than one of each.
@@ -98,24 +99,19 @@ class Rule:
 
 
 class _Step:
-    """Rules without conditions between them, or one condition.
-
-    Args:
-        alike: each of the rules needs something that most subjects have not, so all can be tested at once.
+    """Rules without conditions between them, or one condition. Either all can be tested at once, or none.
 
     Attributes:
         rules: each with octets that a subject must contain for it to apply.
-        condition: there is only one, and it is a condition.
-        end: the step behind what depends on the condition.
+        end: for a condition: the step behind what depends on it; 0 for others.
     """
 
-    __slots__ = ("_tests", "condition", "end", "rules")
+    __slots__ = ("_tests", "end", "rules")
 
-    def __init__(self, rules: Sequence[Rule], *, alike: bool) -> None:
+    def __init__(self, rules: Sequence[Rule], end: int) -> None:
         self.rules = [(rule.need.literal(), rule) for rule in rules]
-        self.condition = rules[0].end > 0
-        self.end = 0
-        self._tests = None if alike and len(rules) >= _WORTH_IT else _NO_TEST
+        self.end = end
+        self._tests = None if len(rules) >= _WORTH_IT and rules[0].need.tells_much() else _NO_TEST
 
     def may_apply(self, lower: bytes) -> bool:
         """Whether any of the rules can apply to a subject, which is given in lower case."""
@@ -128,26 +124,6 @@ class _Step:
         return False
 
 
-def _steps(rules: Sequence[Rule]) -> list[_Step]:
-    """Rules that are next to each other, and can be tested together, make one step."""
-    steps: list[_Step] = []
-    targets = {rule.end for rule in rules}
-    step_at = {}
-    first = 0
-    for number, rule in enumerate(rules, 1):
-        following = rules[number] if number < len(rules) else None
-        alike = rule.need.tells_much()
-        if following is None or rule.end or following.end or number in targets or following.need.tells_much() != alike:
-            step_at[first] = len(steps)
-            steps.append(_Step(rules[first:number], alike=alike))
-            first = number
-    step_at[len(rules)] = len(steps)
-    for step in steps:
-        if step.condition:
-            step.end = step_at[step.rules[0][1].end]
-    return steps
-
-
 class PatternTable(Table):
     """Rules in order; the first that applies gives the value."""
 
@@ -155,7 +131,8 @@ class PatternTable(Table):
 
     def __init__(self, name: str, rules: Sequence[Rule]) -> None:
         super().__init__(name)
-        self._steps = _steps(rules)
+        cut = parts([rule.end for rule in rules], [rule.need.tells_much() for rule in rules])
+        self._steps = [_Step(rules[part.first : part.behind], part.end) for part in cut]
 
     def lookup(self, key: str) -> str | None:
         """Try the rules. A rule whose engine gives up is warned about and does not apply."""
@@ -168,7 +145,7 @@ class PatternTable(Table):
         while number < count:
             step = steps[number]
             number += 1
-            if step.condition:
+            if step.end:
                 if not _holds(*step.rules[0], subject, lower):
                     number = step.end
             elif step.may_apply(lower):
