@@ -114,16 +114,24 @@ class Configuration:
 
     # Evaluation
 
-    def evaluate_global(self) -> None:
+    def evaluate_global(self, know_utf8: Callable[[bool], None] = lambda _: None) -> None:
         """Evaluate the parameters that all of Postfix's programs share, and check them.
+
+        Args:
+            know_utf8: is told ``smtputf8_enable`` as soon as it counts: from then on UTF-8 may appear in log lines.
 
         Raises:
             FatalError: the first error, in Postfix's order.
         """
+
+        def before_myhostname() -> None:
+            know_utf8(self.flag("smtputf8_enable"))
+            self._know_ports_and_protocols()
+
         before: dict[str, Callable[[], None]] = {
             "mail_version": self._check_level,
             "daemon_table_open_error_is_fatal": lambda: checks.check_facility(self, self.path),
-            "myhostname": self._know_ports_and_protocols,
+            "myhostname": before_myhostname,
             "mail_name": lambda: checks.check_hostnames(self, self.path),
             "default_process_limit": self._read_origin,
         }

@@ -47,7 +47,7 @@ def expand(text: str, lookup: Lookup, *, functions: bool = False) -> str:
         return text
     expansion = _Expansion(lookup, functions)
     try:
-        result = expansion.expand(text, 0)
+        result = expansion.expand(text)
     except RecursionError:
         # A loop through operands, which Postfix does not survive either.
         log.warning(f'unreasonable macro call nesting: "{text}"')
@@ -65,15 +65,26 @@ class _BodyError(Exception):
         self.value = value
 
 
+class _AlreadySaidError(Exception):
+    """The warning was given where the error is."""
+
+
 class _Expansion:
-    __slots__ = ("failed", "functions", "lookup")
+    """One value, or one operand of a comparison.
+
+    `level` counts what is nested. As in Postfix, what fails or comes after an error never leaves its level: after a
+    hundred more pieces that were not looked at, the warnings are about nesting.
+    """
+
+    __slots__ = ("failed", "functions", "level", "lookup")
 
     def __init__(self, lookup: Lookup, functions: bool) -> None:
         self.lookup = lookup
         self.functions = functions
         self.failed = False
+        self.level = 0
 
-    def expand(self, text: str, level: int) -> str:
+    def expand(self, text: str) -> str:
         result: list[str] = []
         position, literal = 0, ""
         end = len(text)
@@ -87,39 +98,44 @@ class _Expansion:
                 position = dollar + 2
                 continue
             if literal:
-                if self._counts(literal, level):
+                # Postfix does not even look at the end of a text with an error.
+                if (dollar < end or not self.failed) and self._enter(literal):
                     result.append(literal)
+                    self.level -= 1
                 literal = ""
             if dollar == end:
                 break
             body, position = self._reference(text, dollar + 1)
             if body is None:
                 break
-            if not self._counts(body, level):
+            if not self._enter(body):
                 continue
             try:
                 # The plain name is by far the most frequent reference.
                 if text[dollar + 1] in _NAME:
                     value = self.lookup(body)
                     if value:
-                        result.append(
-                            self.expand(value, level + 1) if "$" in value or level >= _MOST_NESTING else value
-                        )
+                        result.append(self.expand(value) if "$" in value or self.level > _MOST_NESTING else value)
                 else:
-                    result.append(self._body(body, level))
+                    result.append(self._body(body))
+                self.level -= 1
             except _BodyError as trouble:
                 log.warning(str(trouble))
                 result.append(trouble.value)
                 self.failed = True
-        if literal and self._counts(literal, level):
+            except _AlreadySaidError:
+                self.failed = True
+        if literal and not self.failed and self._enter(literal):
             result.append(literal)
+            self.level -= 1
         return "".join(result)
 
-    def _counts(self, piece: str, level: int) -> bool:
+    def _enter(self, piece: str) -> bool:
         """Whether `piece` still matters: after an error only the syntax of the rest is looked at."""
-        if level > _MOST_NESTING:
+        if self.level > _MOST_NESTING:
             log.warning(f'unreasonable macro call nesting: "{piece}"')
             self.failed = True
+        self.level += 1
         return not self.failed
 
     def _reference(self, text: str, start: int) -> tuple[str | None, int]:
@@ -145,11 +161,11 @@ class _Expansion:
             return None, end
         return body, end
 
-    def _body(self, body: str, level: int) -> str:
+    def _body(self, body: str) -> str:
         """The value of ``${body}``."""
         position = _skip_blanks(body, 0)
         if body.startswith("{", position):
-            return self._comparison(body, position, level)
+            return self._comparison(body, position)
         end = position
         while end < len(body) and body[end] in _NAME:
             end += 1
@@ -159,30 +175,30 @@ class _Expansion:
         position = _skip_blanks(body, end)
         if position == len(body):
             value = self.lookup(name)
-            return self.expand(value, level + 1) if value else ""
+            return self.expand(value) if value else ""
         if body[position] not in "?:":
             raise _BodyError(f'attribute name syntax error at: "...{body[:end]}>>>{_at_most_20(body[end:])}"')
-        return self._choice(body, position, bool(self.lookup(name)), level)
+        return self._choice(body, position, bool(self.lookup(name)))
 
-    def _choice(self, body: str, position: int, condition: bool, level: int) -> str:
+    def _choice(self, body: str, position: int, condition: bool) -> str:
         """``? text``, ``: text``, ``? {text} : text`` from `position` on; only the selected text is expanded."""
         value = ""
         if body[position] == "?":
             text, position, braces = _branch(body, position + 1)
             if condition:
-                value = self.expand(text, level + 1)
+                value = self.expand(text)
             if not braces or position == len(body):
                 return value
             if body[position] != ":":
                 raise _BodyError(f'":" expected at: "...{text}}}>>>{_at_most_20(body[position:])}"', value)
         text, position, _ = _branch(body, position + 1)
         if not condition:
-            value = self.expand(text, level + 1)
+            value = self.expand(text)
         if position < len(body):
             raise _BodyError(f'unexpected input at: "...{text}}}>>>{_at_most_20(body[position:])}"', value)
         return value
 
-    def _comparison(self, body: str, start: int, level: int) -> str:
+    def _comparison(self, body: str, start: int) -> str:
         """``{left} operator {right}``, with or without the texts to choose from."""
         left, position = _operand(body, start)
         position = _skip_blanks(body, position)
@@ -207,18 +223,18 @@ class _Expansion:
         values = self._operand_value(left), self._operand_value(right)
         truth = _compare_levels(operator, *values) if suffix else _compare(operator, *values)
         if self.failed:
-            return ""
+            raise _AlreadySaidError
         if position < len(body) and body[position] not in "?:":
             raise _BodyError(f'"?" or ":" expected at: "...}}>>>{_at_most_20(body[position:])}"')
         if position == len(body):
             return "true" if truth else ""
-        return self._choice(body, position, truth, level)
+        return self._choice(body, position, truth)
 
     def _operand_value(self, text: str) -> str:
         if "$" not in text:
             return text
         operand = _Expansion(self.lookup, self.functions)
-        value = operand.expand(text, 0)
+        value = operand.expand(text)
         self.failed = self.failed or operand.failed
         return value
 
@@ -232,7 +248,7 @@ class _Expansion:
             raise _BodyError(f'unexpected input at: "...{argument}}}>>>{_at_most_20(body[position:])}"')
         text = self._operand_value(argument.strip(BLANK))
         if self.failed:
-            return ""
+            raise _AlreadySaidError
         try:
             return function(text)
         except UnicodeError:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from postfix_smtp import log
+from postfix_smtp.text import to_octets, to_text
 
 # C's isspace(), and what separates the items of a list. Python's own idea of white space is wider.
 WHITE = " \t\n\v\f\r"
@@ -50,9 +51,10 @@ def _complete(
             where = f"line {first}" if first == last else f"line {first}-{last}"
             log.warning(f"{path}, {where}: text after null byte may be ignored")
         line = line[: line.index("\0")]
-    if line[:1] in WHITE:
-        ellipsis = "..." if len(line) > 30 else ""
-        log.warning(f'{path}: logical line must not start with whitespace: "{line[:30]}{ellipsis}"')
+    if line.startswith(tuple(WHITE)):
+        octets = to_octets(line)
+        start = to_text(octets[:30]) + ("..." if len(octets) > 30 else "")
+        log.warning(f'{path}: logical line must not start with whitespace: "{start}"')
         return
     yield first, line
 
@@ -60,6 +62,8 @@ def _complete(
 def split_assignment(line: str) -> tuple[str, str] | str:
     """Split ``name = value``; the error text if `line` has another form. White space around both is dropped."""
     line = line.strip(WHITE)
+    if not line:
+        return "missing attribute name"
     end = 0
     for end, octet in enumerate(line):  # noqa: B007 - used after the loop
         if octet == "=" or octet in WHITE:

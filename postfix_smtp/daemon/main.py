@@ -129,8 +129,12 @@ class _Start:
         self._parse_options()
         self._line.service = self._line.service or self._program_name
         configuration.set_service(self._line.service)
-        configuration.evaluate_global()
+        configuration.evaluate_global(self._allow_utf8)
         os.environ["MAIL_LOGTAG"] = configuration.text("syslog_name")
+
+    def _allow_utf8(self, wanted: bool) -> None:
+        self._handler.utf8 = wanted
+        self._handler.strict = is_strict(self._configuration.version)
 
     def _parse_options(self) -> None:
         line = self._line
@@ -174,8 +178,6 @@ class _Start:
         """Tag and destination can change now (step 10)."""
         configuration = self._configuration
         handler = self._handler
-        handler.utf8 = configuration.flag("smtputf8_enable")
-        handler.strict = is_strict(configuration.version)
         tag = f"{configuration.text('syslog_name')}/{self._program_name}"
         if not configuration.text("maillog_file"):
             os.environ.pop("POSTLOG_SERVICE", None)

@@ -194,3 +194,10 @@ def test_networks_follow_from_own_addresses(style: str, networks: str, tmp_path:
 def test_first_error_is_postfixs_first(first: str, second: str, text: str, tmp_path: Path) -> None:
     start = Start(tmp_path, PRELUDE, options=[second, first])
     assert text in start.log[-1]
+
+
+@pytest.mark.parametrize("option", ["", " ", "=", "= x"])
+def test_options_without_a_name(option: str, tmp_path: Path) -> None:
+    assert Start(tmp_path, PRELUDE, options=[option]).log == [
+        f'fatal: invalid "-o {option}" option value: missing attribute name'
+    ]

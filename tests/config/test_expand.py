@@ -43,13 +43,23 @@ def test_references_are_expanded(vector: dict[str, Any], release: str, tmp_path:
                 'empty macro name: "$loop$"',
             ],
         ),
+        ("$tail", ['unreasonable macro call nesting: "tail"']),
+        ("$after", ['unreasonable macro call nesting: "z"', 'unreasonable macro call nesting: "after"']),
+        (
+            "${a-b}" + "$c " * 50 + "$d",
+            [
+                'attribute name syntax error at: "...a>>>-b"',
+                'unreasonable macro call nesting: "d"',
+            ],
+        ),
+        ("${foo?$}" + "$c " * 50 + "$d", ['empty macro name: "$"']),
     ],
 )
 def test_several_errors_are_told_as_far_as_postfix_looks(
     text: str, warnings: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(FatalError, match="dictionary mail_dict: macro processing error"):
-        expand(text, {"foo": "Foo", "loop": "x$loop"}.get)
+        expand(text, {"foo": "Foo", "loop": "x$loop", "tail": "$tail x", "after": "${no:z}$after"}.get)
     assert caplog.messages == warnings
 
 

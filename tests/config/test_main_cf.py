@@ -51,3 +51,18 @@ def test_a_file_from_the_future_is_not_waited_for(tmp_path: Path) -> None:
     path.write_text("later")
     os.utime(path, (2**32, 2**32))
     assert read(str(path), pytest.fail) == "later"
+
+
+# Observed in Postfix 3.7.11
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (b"\0x = 1", 'fatal: /CONF/main.cf, line 1: missing attribute name: ""'),
+        (
+            " a = éé{}}  <={${> udef }}?92233".encode(),
+            'warning: /CONF/main.cf: logical line must not start with whitespace: " a = éé{}}  <={${> udef }}?9..."',
+        ),
+    ],
+)
+def test_odd_first_lines(line: bytes, text: str, tmp_path: Path) -> None:
+    assert Start(tmp_path, line + b"\n").log[0] == text

@@ -124,6 +124,18 @@ def test_tag_is_of_the_environment_until_main_cf_is_read(world: World) -> None:
     assert [line.split()[4].partition("[")[0] for line in world.log.lines[-2:]] == ["tagged/smtp", "pfx/tr/smtp"]
 
 
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("respectful_logging=é", "bad boolean configuration: respectful_logging = ??"),
+        ("inet_protocols=é", 'unknown inet_protocols value "é" in "é"'),
+    ],
+)
+def test_log_lines_keep_utf8_as_soon_as_main_cf_allows_it(world: World, option: str, text: str) -> None:
+    assert run(world, "-t", "unix", "-o", "smtputf8_enable=yes", "-o", option).returncode == 1
+    assert world.log.texts[-1] == f"fatal: {text}"
+
+
 @pytest.mark.parametrize("separate", [False, True])
 def test_one_request_on_standard_input(world: World, separate: bool) -> None:
     delivery = request(["a@b.example"], nexthop="ok")
