@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     counts = {"same": 0, "DIFF": 0, "error": 0}
     for _ in range(len(names) * options.repeat):
         name, postfix, ours = results.get()
-        diff = differences(postfix.sections, ours.sections)
+        diff = differences(postfix.sections, ours.sections, everything[name])
         verdict = _verdict(postfix, ours, diff)
         counts[verdict] += 1
         if verdict != "same" or not options.quiet:

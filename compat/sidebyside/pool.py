@@ -5,14 +5,16 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from compat.sidebyside import newer_library
 from compat.sidebyside.instance import Agent
 from compat.sidebyside.namespaces import ROOT, command
 from compat.sidebyside.run import Result, Sections
+from compat.sidebyside.scenario import Scenario
 
 _PATIENCE = 20
 
@@ -63,7 +65,14 @@ class Worker:
         )
 
     def run(self, name: str, agent: Agent) -> Result:
-        """Run one scenario with one agent."""
+        """Run one scenario of the directory with one agent."""
+        return self._ask({"scenarios": str(self._scenarios), "name": name, "agent": agent})
+
+    def play(self, scenario: Scenario, agent: Agent) -> Result:
+        """Run a scenario that is in no directory with one agent."""
+        return self._ask({"scenario": repr(scenario), "agent": agent})
+
+    def _ask(self, task: Mapping[str, str]) -> Result:
         if self._process is None or self._process.poll() is not None:
             self._process = self._spawn()
         process = self._process
@@ -71,7 +80,7 @@ class Worker:
         assert process.stdout is not None
         line = ""
         try:
-            process.stdin.write(json.dumps({"scenarios": str(self._scenarios), "name": name, "agent": agent}) + "\n")
+            process.stdin.write(json.dumps(task) + "\n")
             process.stdin.flush()
             line = process.stdout.readline()
         except OSError:
@@ -97,14 +106,24 @@ class Worker:
         process.stdout.close()
 
 
-def differences(postfix: Sections, ours: Sections) -> list[str]:
-    """Unified diff over all sections; empty when they are the same."""
+def differences(postfix: Sections, ours: Sections, scenario: Mapping[str, Any]) -> list[str]:
+    """Unified diff over all sections; empty when they are the same, or differ exactly as the scenario says."""
+    if newer_library.is_used():
+        postfix, ours = (newer_library.as_with_it(sections, scenario) for sections in (postfix, ours))
+    expected: Mapping[str, Sequence[str]] = scenario.get("differs", {})
     rows: list[str] = []
     for title in sorted({*postfix, *ours}):
         left, right = postfix.get(title, []), ours.get(title, [])
-        if left != right:
+        if changed(left, right) != list(expected.get(title, ())):
             rows += difflib.unified_diff(left, right, f"Postfix: {title}", f"ours: {title}", lineterm="", n=2)
     return rows
+
+
+def changed(left: Sequence[str], right: Sequence[str]) -> list[str]:
+    """Rows of one side alone, with ``-`` or ``+`` in front."""
+    if left == right:
+        return []
+    return [row for row in difflib.unified_diff(left, right, lineterm="", n=0) if row[:3] not in ("---", "+++", "@@ ")]
 
 
 def show(sections: Mapping[str, list[str]]) -> str:

@@ -27,6 +27,8 @@ Keywords of a scenario, all optional:
 ``timeout``, ``cost``     in seconds; which come first when there are many
 ``min``, ``max``          versions of Postfix; ``max="3.8"`` includes 3.8.12
 ``ours``                  main.cf settings for this program alone: what differs on purpose
+``differs``               {section: rows that only one side has, with ``-`` (Postfix) or ``+`` (ours) in front}: the
+                          difference that must be there
 ========================  ============================================================================================
 """
 

@@ -22,7 +22,7 @@ def names() -> list[str]:
 def test_like_postfix(name: str, worker: Worker) -> None:
     postfix, ours = worker.run(name, "postfix"), worker.run(name, "ours")
     assert (postfix.error, ours.error) == (None, None)
-    different = differences(postfix.sections, ours.sections)
+    different = differences(postfix.sections, ours.sections, SCENARIOS[name])
     assert not different, "\n".join(different)
 
 

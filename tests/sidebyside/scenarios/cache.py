@@ -1,7 +1,4 @@
-"""Scenarios: cache.
-
-Not with TLS: there Postfix needs tlsproxy(8) or does not keep connections, and this program does so by itself.
-"""
+"""Scenarios: cache."""
 
 from compat.sidebyside.scenario import add, message
 
@@ -179,4 +176,58 @@ add(
     main=KEPT,
     messages=[message("a@dest.test"), message("b@dest.test")],
     srv={"on": {"DOT": ["421 4.3.2 going down", "250 2.0.0 Ok"]}},
+)
+
+add(
+    "cache/tls",
+    main={**KEPT, "smtp_tls_security_level": "encrypt"},
+    # Kept inside the process by default, where Postfix keeps none
+    ours={"smtp_tls_process_reuse": "no"},
+    messages=[message(f"u{number}@dest.test") for number in range(3)],
+    srv={"tls": {}},
+)
+
+# With connection_reuse Postfix leaves TLS to tlsproxy(8), which then logs what this program logs itself.
+REUSED = {
+    **KEPT,
+    "smtp_tls_CAfile": "/run/sidebyside/certificates/ca.pem",
+    "smtp_tls_loglevel": "1",
+    "tlsproxy_tls_loglevel": "1",
+}
+
+add(
+    "cache/tls-policy-yes",
+    main={**REUSED, "smtp_tls_policy_maps": "inline:{ {dest.test = encrypt connection_reuse=yes} }"},
+    srv={"tls": {"cert": "good"}},
+    messages=[message(f"u{number}@dest.test") for number in range(2)],
+    drop_other="postfix/tlsproxy: ",
+)
+
+add(
+    "cache/tls-policy-verify-fails",
+    main={**REUSED, "smtp_tls_policy_maps": "inline:{ {dest.test = verify connection_reuse=yes} }"},
+    srv={"tls": {"cert": "self"}},
+    messages=[message(f"u{number}@dest.test") for number in range(2)],
+    drop_other="postfix/tlsproxy: ",
+    differs={
+        "log of the agent": [
+            "+mail.info postfix/smtp: certificate verification failed for mx1.dest.test[192.0.2.1]:25: "
+            "self-signed certificate",
+        ]
+        * 2
+    },
+)
+
+add(
+    "cache/tls-policy-may-handshake-fails",
+    main={**REUSED, "smtp_tls_policy_maps": "inline:{ {dest.test = may connection_reuse=yes} }"},
+    servers=[{"at": "192.0.2.1:25", "tls": {"do": ("close",)}}],
+    messages=[message(f"u{number}@dest.test") for number in range(2)],
+    drop_other="postfix/tlsproxy: ",
+    differs={
+        "log of the agent": [
+            "+mail.info postfix/smtp: SSL_connect error to mx1.dest.test[192.0.2.1]:25: lost connection",
+        ]
+        * 2
+    },
 )

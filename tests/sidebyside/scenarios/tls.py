@@ -761,3 +761,48 @@ add(
     },
     srv={"tls": {"cert": "self"}},
 )
+
+add(
+    "tls/ciphers-mismatch",
+    main={
+        "smtp_tls_CAfile": "/run/sidebyside/certificates/ca.pem",
+        "smtp_tls_loglevel": "1",
+        "smtp_tls_security_level": "encrypt",
+        "smtp_tls_mandatory_exclude_ciphers": "AES, CHACHA20, ARIA, CAMELLIA",
+    },
+    srv={"tls": {"cert": "good", "max": "1.2"}},
+)
+
+add(
+    "tls/hello-exclude",
+    main={
+        "smtp_tls_CAfile": "/run/sidebyside/certificates/ca.pem",
+        "smtp_tls_loglevel": "1",
+        "smtp_tls_security_level": "encrypt",
+        "smtp_tls_exclude_ciphers": "aNULL, kRSA, SHA1",
+        "smtp_tls_mandatory_exclude_ciphers": "CAMELLIA",
+    },
+    srv={"tls": {"cert": "good", "show_ciphers": True}},
+)
+
+add(
+    "tls/hello-groups-ffdhe",
+    main={
+        "smtp_tls_CAfile": "/run/sidebyside/certificates/ca.pem",
+        "smtp_tls_loglevel": "1",
+        "smtp_tls_security_level": "encrypt",
+        "tls_ffdhe_auto_groups": "ffdhe4096",
+    },
+    srv={"tls": {"cert": "good", "show_ciphers": True}},
+)
+
+add(
+    "tls/hello-groups-unknown",
+    main={
+        "smtp_tls_CAfile": "/run/sidebyside/certificates/ca.pem",
+        "smtp_tls_loglevel": "1",
+        "smtp_tls_security_level": "encrypt",
+        "tls_eecdh_auto_curves": "voodoo X25519",
+    },
+    srv={"tls": {"cert": "good", "show_ciphers": True}},
+)
