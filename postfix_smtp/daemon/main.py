@@ -212,7 +212,8 @@ class _Start:
         return generation(os.environ.get("GENERATION"))
 
     def _run_debugger(self) -> None:
-        command = self._configuration.text("debugger_command")
+        # Evaluated only now, so that it may name what is known by now, the process ID for one
+        command = self._configuration.expand(self._configuration.raw("debugger_command") or "")
         if not command:
             raise FatalError("no debugger_command variable set up")
         log.info(f"running: {command}")

@@ -70,6 +70,18 @@ def test_fatal_error_takes_a_second() -> None:
         assert time.monotonic() - start >= 1
 
 
+def test_debugger_command_is_told_the_process(world: World) -> None:
+    command = "echo $process_name $process_id $smtp_helo_timeout; exit 3"
+    words = run(world, "-S", "-D", "-o", f"debugger_command={command}").stdout.partition(b"\n")[0].split()
+    assert words[0] == b"smtp"
+    assert words[2] == b"300s"
+    assert f"running: echo smtp {words[1].decode()} 300s; exit 3" in world.log.texts
+
+
+def test_debugger_command_does_not_matter_without_its_option(world: World) -> None:
+    assert run(world, "-S", "-o", "debugger_command=${").returncode == 0
+
+
 def test_bad_generation_is_fatal(world: World) -> None:
     assert run(world, "-t", "unix", environment={"GENERATION": "9x"}).returncode == 1
     assert world.log.texts[-1] == "fatal: bad generation: 9x"
