@@ -37,25 +37,21 @@ class BerkeleyTable(IndexedTable):
 
     def get(self, key: bytes) -> bytes | None:
         """Look up under a lock."""
-        if not self._locking:
-            return self._current().search(key)
         descriptor = self._file.descriptor
+        if self._locking:
+            try:
+                flock(descriptor, LOCK_SH)
+            except OSError as error:
+                raise FatalError(f"{self._file.path}: lock dictionary: {error.strerror}") from None
         try:
-            flock(descriptor, LOCK_SH)
-        except OSError as error:
-            raise FatalError(f"{self._file.path}: lock dictionary: {error.strerror}") from None
-        try:
-            return self._current().search(key)
+            head = pread(descriptor, META_SIZE, 0)
+            pages = self._pages
+            if pages is None or head != self._head:
+                pages = self._read(head)
+            return pages.search(key)
         finally:
-            flock(descriptor, LOCK_UN)
-
-    def _current(self) -> Pages:
-        """The pages, as the file is now."""
-        head = pread(self._file.descriptor, META_SIZE, 0)
-        if self._pages is None or head != self._head:
-            self._pages = self._kind(self._file, parse_meta(head, self._magic, self._file.size()))
-            self._head = head
-        return self._pages
+            if self._locking:
+                flock(descriptor, LOCK_UN)
 
     def check(self) -> None:
         """Read the head of the file.
@@ -64,7 +60,13 @@ class BerkeleyTable(IndexedTable):
             DamagedFile: not a file of this type.
             OSError: cannot be read.
         """
-        self._current()
+        self._read(self._file.read(0, META_SIZE))
+
+    def _read(self, head: bytes) -> Pages:
+        """The pages of a file that begins so."""
+        pages = self._pages = self._kind(self._file, parse_meta(head, self._magic, self._file.size()))
+        self._head = head
+        return pages
 
 
 def _opens(kind: str, magic: int, pages: type[Pages]) -> Callable[[str, TableFlags, Opener], Table]:

@@ -1,6 +1,7 @@
 """Berkeley DB's extended linear hashing: from a key to its value (tables chapter 6.1)."""
 
 import struct
+from os import pread
 
 from postfix_smtp.tables.berkeley_pages import DAMAGED, HEADER, LINKS_AT, TYPE_AT, Meta, Pages
 from postfix_smtp.tables.indexed import DamagedFile, DatabaseFile
@@ -51,8 +52,11 @@ class HashPages(Pages):
         # Buckets are numbered on; their pages come in groups that were added whenever the table doubled.
         group = bucket.bit_length()
         number = bucket + self._spares[group] if group < 32 else 0
+        size = self.size
         for _ in range(self.meta.page_count):
-            page = self.read(number)
+            page = pread(self.descriptor, size, number * size)
+            if not number or len(page) != size:
+                raise DamagedFile(DAMAGED)
             following, count, _ = self._links.unpack_from(page, LINKS_AT)
             kind = page[TYPE_AT]
             if kind in _HASH:

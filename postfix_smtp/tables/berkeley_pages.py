@@ -75,8 +75,8 @@ class Pages:
     """Reads the pages of a file with a certain head. Numbers of pages come from the file and are not trusted."""
 
     def __init__(self, file: DatabaseFile, meta: Meta) -> None:
-        self._descriptor = file.descriptor
-        self._size = meta.page_size
+        self.descriptor = file.descriptor
+        self.size = meta.page_size
         self._links = meta.links
         self.meta = meta
 
@@ -86,8 +86,8 @@ class Pages:
         Raises:
             DamagedFile: the file has no such page.
         """
-        size = self._size
-        page = os.pread(self._descriptor, size, number * size)
+        size = self.size
+        page = os.pread(self.descriptor, size, number * size)
         if not number or len(page) != size:
             raise DamagedFile(DAMAGED)
         return page

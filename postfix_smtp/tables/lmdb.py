@@ -65,17 +65,17 @@ class LmdbTable(IndexedTable):
 
     def get(self, key: bytes) -> bytes | None:
         """Look up under a lock."""
-        if not self.locking:
-            return self._search(key)
         descriptor = self._file.descriptor
-        try:
-            lockf(descriptor, LOCK_SH)
-        except OSError as error:
-            raise FatalError(f"{self._file.path}: lock dictionary: {error.strerror}") from None
+        if self.locking:
+            try:
+                lockf(descriptor, LOCK_SH)
+            except OSError as error:
+                raise FatalError(f"{self._file.path}: lock dictionary: {error.strerror}") from None
         try:
             return self._search(key)
         finally:
-            lockf(descriptor, LOCK_UN)
+            if self.locking:
+                lockf(descriptor, LOCK_UN)
 
     def read_head(self) -> None:
         """Find out where the tree begins now.
@@ -115,11 +115,11 @@ class LmdbTable(IndexedTable):
         if not branches.still_valid():
             self.read_head()
             branches.renew()
-        size, number = self._page_size, self._root
+        size, number, valid = self._page_size, self._root, branches.valid
         if number == _EMPTY or not 0 < len(key) <= _LONGEST_KEY:
             return None
         for _ in range(_HIGHEST):
-            branch = branches.valid.get(number)
+            branch = valid.get(number)
             if branch is None:
                 page = self._page(number, size)
                 branch = branches.get(number)
@@ -134,7 +134,7 @@ class LmdbTable(IndexedTable):
                     branches.learn(number, page)
                     number = _child(page, (lower - _HEADER) // 2, key)
                     continue
-                branches.valid[number] = branch
+                valid[number] = branch
             number = branch[2][bisect_right(branch[1], key, 1) - 1]
         raise DamagedFile(_DAMAGED)
 
