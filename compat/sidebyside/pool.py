@@ -112,18 +112,22 @@ def differences(postfix: Sections, ours: Sections, scenario: Mapping[str, Any]) 
         postfix, ours = (newer_library.as_with_it(sections, scenario) for sections in (postfix, ours))
     expected: Mapping[str, Sequence[str]] = scenario.get("differs", {})
     rows: list[str] = []
-    for title in sorted({*postfix, *ours}):
+    for title in sorted({*postfix, *ours, *expected}):
         left, right = postfix.get(title, []), ours.get(title, [])
-        if changed(left, right) != list(expected.get(title, ())):
-            rows += difflib.unified_diff(left, right, f"Postfix: {title}", f"ours: {title}", lineterm="", n=2)
+        wanted = list(expected.get(title, ()))
+        found = changed(left, right)
+        if found == wanted:
+            continue
+        rows += difflib.unified_diff(left, right, f"Postfix: {title}", f"ours: {title}", lineterm="", n=2)
+        if wanted:
+            rows += [f"{title}: not the difference that must be there:", *wanted]
     return rows
 
 
 def changed(left: Sequence[str], right: Sequence[str]) -> list[str]:
     """Rows of one side alone, with ``-`` or ``+`` in front."""
-    if left == right:
-        return []
-    return [row for row in difflib.unified_diff(left, right, lineterm="", n=0) if row[:3] not in ("---", "+++", "@@ ")]
+    _, _, *rows = difflib.unified_diff(left, right, lineterm="", n=0) if left != right else ("", "")
+    return [row for row in rows if not row.startswith("@@")]
 
 
 def show(sections: Mapping[str, list[str]]) -> str:
