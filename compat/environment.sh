@@ -90,9 +90,27 @@ is_ready() {
     return 1
 }
 
+# There is no wheel of python-ldap. Root builds it for the tests; others do without, and tests of ldap are skipped.
+build_ldap() {
+    is_root && has apt-get || return 0
+    "$python" -c 'import ldap' 2>/dev/null && return
+    packages='gcc libc6-dev libldap-dev libsasl2-dev'
+    headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    # A directory python3.11 means a package python3.11-dev.
+    [ -e "$headers/Python.h" ] || packages="$packages ${headers##*/}-dev"
+    # shellcheck disable=SC2086
+    apt_install $packages && quietly "$python" -m pip install --disable-pip-version-check -e '.[ldap]' ||
+        say "python-ldap cannot be built: tests of ldap are skipped"
+}
+
 # environment EXTRA: afterwards $python is the interpreter to use. EXTRA may be empty.
 environment() {
     extra=$1
+    make_environment
+    [ "$extra" != test ] || build_ldap
+}
+
+make_environment() {
     is_ready && return
     work_in_a_copy_if_needed
     is_ready && return
