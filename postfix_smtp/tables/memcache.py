@@ -9,7 +9,7 @@ from postfix_smtp import log
 from postfix_smtp.errors import FatalError, TableError
 from postfix_smtp.tables.base import Table, TableFlags
 from postfix_smtp.tables.database import Expansion, Template
-from postfix_smtp.tables.network import Stream, c_string, connect_inet, connect_unix, reason
+from postfix_smtp.tables.network import Stream, c_string, connector, reason
 from postfix_smtp.tables.opening import Opener
 from postfix_smtp.tables.parameter_file import TableParameters
 from postfix_smtp.text import to_octets, to_text
@@ -59,12 +59,7 @@ class MemcacheTable(Table):
     ) -> None:
         super().__init__(f"memcache:{name}")
         self._source = name
-        transport, _, self._address = endpoint.partition(":")
-        if not self._address:
-            raise FatalError(f'need service transport:endpoint instead of "{endpoint}"')
-        if transport not in ("inet", "unix"):
-            raise FatalError(f"invalid transport name: {transport} in service: {endpoint}")
-        self._connect = connect_unix if transport == "unix" else connect_inet
+        self._connect, self._address = connector(endpoint)
         self._limits = limits
         self._key = key
         self._expansion = expansion

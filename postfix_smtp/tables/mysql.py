@@ -8,11 +8,12 @@ from typing import Any
 from postfix_smtp import log
 from postfix_smtp.config.lists import split
 from postfix_smtp.tables.base import OpenError, Table, TableFlags
-from postfix_smtp.tables.database import Expansion, Quote, Template, sql_query
+from postfix_smtp.tables.database import Expansion, Quote, sql_query
 from postfix_smtp.tables.network import c_string
 from postfix_smtp.tables.opening import Opener
 from postfix_smtp.tables.parameter_file import TableParameters
-from postfix_smtp.tables.server_choice import Driver, ServerError, Servers, counted_twice, host_and_port
+from postfix_smtp.tables.server_choice import Driver, ServerError, host_and_port
+from postfix_smtp.tables.sql_servers import ServedTable, sql_servers
 from postfix_smtp.text import to_octets
 
 _CHARSET_SINCE = (3, 9)
@@ -68,30 +69,20 @@ def _error_text(error: Exception) -> str:
     return str(error.args[1]) if len(error.args) > 1 else str(error)
 
 
-class MysqlTable(Table):
-    """One query on one of several servers."""
+class MysqlTable(ServedTable):
+    """One query on one of several servers.
 
-    local = False
+    Attributes:
+        needs_result: a query that gives no rows at all, not even none, has failed.
+    """
 
-    def __init__(
-        self, name: str, library: Any, servers: Servers[Any], query: Template, expansion: Expansion, needs_result: bool
-    ) -> None:
-        super().__init__(f"mysql:{name}")
-        self._source = name
-        self._library = library
-        self._servers = servers
-        self._query = query
-        self._expansion = expansion
-        self._needs_result = needs_result
+    kind = "mysql"
+    needs_result = True
 
-    def lookup(self, key: str) -> str | None:
-        """Ask a server; every column of every row is a value."""
-        if not self._expansion.wants(key) or self._query.filled(key, key) is None:
-            return None
-        rows = self._servers.ask(lambda host, connection: self._rows(connection, key))
-        found = (None if column is None else c_string(column) for row in rows for column in row)
-        limit = f"dict_mysql_lookup: {self._source}: Expansion limit exceeded for key: '{key}'"
-        return self._expansion.joined(key, found, limit)
+    def values(self, host: str, connection: Any, key: str) -> list[str | None]:
+        """Every column of every row."""
+        rows = self._rows(connection, key)
+        return [None if column is None else c_string(column) for row in rows for column in row]
 
     def _rows(self, connection: Any, key: str) -> list[tuple[bytes | None, ...]]:
         query = self._query.filled(key, key, self._quote(connection))
@@ -110,7 +101,7 @@ class MysqlTable(Table):
             raise ServerError(failed + _error_text(error)) from None
         if len(results) > 1:
             raise ServerError(f"{failed}query returned multiple result sets")
-        if not results and self._needs_result:
+        if not results and self.needs_result:
             raise ServerError(f"{failed}query returned no result set(require_result_set = yes)")
         return results[0] if results else []
 
@@ -120,10 +111,6 @@ class MysqlTable(Table):
             return lambda text: text.replace("'", "''")
         quote: Quote = self._library.converters.escape_string
         return quote
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._servers.close()
 
 
 def open_mysql(name: str, flags: TableFlags, opener: Opener) -> Table:
@@ -140,8 +127,6 @@ def open_mysql(name: str, flags: TableFlags, opener: Opener) -> Table:
         raise OpenError("unsupported dictionary type: mysql") from None
     parameters = TableParameters(name, opener)
     version = opener.settings.version
-    retry = parameters.number("retry_interval", 60, 1) if version >= _CHARSET_SINCE else 60
-    idle = parameters.number("idle_interval", 60, 1) if version >= _CHARSET_SINCE else 60
     charset = parameters.text("charset", "utf8mb4") if version >= _CHARSET_SINCE else ""
     arguments: dict[str, Any] = {
         "user": parameters.text("user") or None,
@@ -157,10 +142,11 @@ def open_mysql(name: str, flags: TableFlags, opener: Opener) -> Table:
     arguments |= _tls(parameters)
     query = sql_query(parameters)
     expansion = Expansion(f"mysql:{name}", parameters, opener)
-    needs_result = parameters.flag("require_result_set", default=True)
     hosts = split(parameters.text("hosts")) or ["localhost"]
-    servers: Servers[Any] = Servers(_MysqlDriver(pymysql, arguments), counted_twice(hosts, version), retry, idle)
-    return MysqlTable(name, pymysql, servers, query, expansion, needs_result)
+    servers = sql_servers(parameters, _MysqlDriver(pymysql, arguments), hosts, version)
+    table = MysqlTable(name, pymysql, servers, query, expansion)
+    table.needs_result = parameters.flag("require_result_set", default=True)
+    return table
 
 
 def _tls(parameters: TableParameters) -> dict[str, Any]:

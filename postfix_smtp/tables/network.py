@@ -4,6 +4,7 @@ import encodings.idna  # noqa: F401 - host names are encoded with it, and in the
 import errno
 import os
 import socket
+from collections.abc import Callable
 
 from postfix_smtp import log
 from postfix_smtp.errors import FatalError
@@ -125,6 +126,20 @@ def connect_unix(path: str, timeout: float) -> socket.socket:
         connection.close()
         raise
     return connection
+
+
+def connector(service: str) -> tuple[Callable[[str, float], socket.socket], str]:
+    """How to connect to ``inet:endpoint`` or ``unix:path``, and what to.
+
+    Raises:
+        FatalError: neither.
+    """
+    transport, _, endpoint = service.partition(":")
+    if not endpoint:
+        raise FatalError(f'need service transport:endpoint instead of "{service}"')
+    if transport not in ("inet", "unix"):
+        raise FatalError(f"invalid transport name: {transport} in service: {service}")
+    return (connect_unix if transport == "unix" else connect_inet), endpoint
 
 
 def reason(error: OSError) -> str:

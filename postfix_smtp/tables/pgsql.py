@@ -5,15 +5,15 @@ from typing import Any
 from postfix_smtp import log
 from postfix_smtp.config.lists import split
 from postfix_smtp.tables.base import OpenError, Table, TableFlags
-from postfix_smtp.tables.database import Expansion, Template, sql_query
+from postfix_smtp.tables.database import Expansion, sql_query
 from postfix_smtp.tables.network import c_string
 from postfix_smtp.tables.opening import Opener
 from postfix_smtp.tables.parameter_file import TableParameters
-from postfix_smtp.tables.server_choice import Driver, ServerError, Servers, counted_twice, host_and_port
+from postfix_smtp.tables.server_choice import Driver, ServerError, host_and_port
+from postfix_smtp.tables.sql_servers import ServedTable, sql_servers
 from postfix_smtp.text import to_octets, to_text
 
 _ENCODING_SINCE = (3, 8)
-_INTERVALS_SINCE = (3, 9)
 _NO_DATABASE_SINCE = (3, 10)
 _OLD_ENCODING = "LATIN1"
 _URI = "postgresql://"
@@ -64,28 +64,13 @@ def _conninfo_quoted(value: str) -> str:
     return f"'{escaped}'"
 
 
-class PgsqlTable(Table):
+class PgsqlTable(ServedTable):
     """One query on one of several servers."""
 
-    local = False
+    kind = "pgsql"
 
-    def __init__(self, name: str, library: Any, servers: Servers[Any], query: Template, expansion: Expansion) -> None:
-        super().__init__(f"pgsql:{name}")
-        self._source = name
-        self._library = library
-        self._servers = servers
-        self._query = query
-        self._expansion = expansion
-
-    def lookup(self, key: str) -> str | None:
-        """Ask a server; every column of every row is a value, NULL an empty one."""
-        if not self._expansion.wants(key) or self._query.filled(key, key) is None:
-            return None
-        values = self._servers.ask(lambda host, connection: self._values(host, connection, key))
-        limit = f"dict_pgsql_lookup: {self._source}: Expansion limit exceeded for key: '{key}'"
-        return self._expansion.joined(key, values, limit)
-
-    def _values(self, host: str, connection: Any, key: str) -> list[str]:
+    def values(self, host: str, connection: Any, key: str) -> list[str]:
+        """Every column of every row, NULL as an empty one."""
         library = self._library
         escaping = library.Escaping(connection)
         try:
@@ -111,10 +96,6 @@ class PgsqlTable(Table):
         finally:
             result.clear()
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._servers.close()
-
 
 def open_pgsql(name: str, flags: TableFlags, opener: Opener) -> Table:
     """Read the parameters; servers are asked at look-ups.
@@ -132,8 +113,6 @@ def open_pgsql(name: str, flags: TableFlags, opener: Opener) -> Table:
     version = opener.settings.version
     database = parameters.text("dbname", "", 0 if version >= _NO_DATABASE_SINCE else 1)
     login = {"dbname": database, "user": parameters.text("user"), "password": parameters.text("password")}
-    retry = parameters.number("retry_interval", 60, 1) if version >= _INTERVALS_SINCE else 60
-    idle = parameters.number("idle_interval", 60, 1) if version >= _INTERVALS_SINCE else 60
     encoding = parameters.text("encoding", "UTF8", 1) if version >= _ENCODING_SINCE else _OLD_ENCODING
     query = sql_query(parameters, parameters.text("select_function"))
     expansion = Expansion(f"pgsql:{name}", parameters, opener)
@@ -142,5 +121,4 @@ def open_pgsql(name: str, flags: TableFlags, opener: Opener) -> Table:
         if not database and not host.startswith(_URI):
             raise OpenError(f"pgsql:{name} host target '{host}' requires dbname setting")
     driver = _PgsqlDriver(pq, {what: value for what, value in login.items() if value}, encoding)
-    servers: Servers[Any] = Servers(driver, counted_twice(hosts, version), retry, idle)
-    return PgsqlTable(name, pq, servers, query, expansion)
+    return PgsqlTable(name, pq, sql_servers(parameters, driver, hosts, version), query, expansion)

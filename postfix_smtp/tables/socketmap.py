@@ -4,9 +4,9 @@ import threading
 import time
 
 from postfix_smtp import log
-from postfix_smtp.errors import FatalError, TableError
+from postfix_smtp.errors import TableError
 from postfix_smtp.tables.base import OpenError, Table, TableFlags
-from postfix_smtp.tables.network import Lost, Stream, c_string, connect_inet, connect_unix, reason
+from postfix_smtp.tables.network import Lost, Stream, c_string, connector, reason
 from postfix_smtp.tables.opening import Opener
 from postfix_smtp.text import to_octets
 
@@ -28,12 +28,7 @@ class _Server:
     """
 
     def __init__(self, endpoint: str, limit: int) -> None:
-        transport, _, self._address = endpoint.partition(":")
-        if not self._address:
-            raise FatalError(f'need service transport:endpoint instead of "{endpoint}"')
-        if transport not in ("inet", "unix"):
-            raise FatalError(f"invalid transport name: {transport} in service: {endpoint}")
-        self._connect = connect_unix if transport == "unix" else connect_inet
+        self._connect, self._address = connector(endpoint)
         self._limit = limit
         self._lock = threading.Lock()
         self._stream: Stream | None = None
