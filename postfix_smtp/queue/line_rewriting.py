@@ -8,6 +8,7 @@ base64 attachment, are rewritten with two strided assignments (queue-file chapte
 LINE = 0x4E  #: ``N``: a line, or its last piece
 
 _CRLF = b"\r\n"
+_CARRIAGE_RETURN = 0x0D
 _DASH = 0x2D
 _DOT = 0x2E
 #: A run of equal lengths is worth a strided assignment from this many records on.
@@ -165,21 +166,21 @@ def wire(buffer: bytearray, pieces: Pieces, *, dots_stuffed: bool) -> bytes:
         slices.append(_CRLF)
         lines = b"".join(slices)
     if not dots_stuffed and lines.find(b".") >= 0:
-        lines = lines.replace(b"\n.", b"\n..")
+        lines = lines.replace(b"\r\n.", b"\r\n..")
     return lines[2:]
 
 
 def find_stray_dot(buffer: bytearray, start: int, end: int) -> int:
-    """Where LF ``.`` is in a buffer of records, inside a text or as a header and a text; behind `end`: nowhere.
+    """Where CR LF ``.`` is in a buffer of records, that is inside a text; behind `end`: nowhere.
 
     There the rewritten lines do not tell which dots are at the start of one.
     """
     at = start - 1
-    for _ in _LINE_FEEDS:  # one octet is found many times as fast as two
+    for _ in _LINE_FEEDS:  # one octet is found many times as fast as several
         at = buffer.find(b"\n", at + 1, end)
         if at < 0:
             return end + 1
-        if buffer[at + 1] == _DOT:
+        if buffer[at + 1] == _DOT and at > start and buffer[at - 1] == _CARRIAGE_RETURN:
             return at
-    at = buffer.find(b"\n.", at + 1, end)
-    return at if at >= 0 else end + 1
+    at = buffer.find(b"\r\n.", at, end)
+    return at + 1 if at >= 0 else end + 1

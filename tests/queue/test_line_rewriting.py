@@ -100,17 +100,22 @@ def test_dashes_stop_when_wanted(where: int) -> None:
     assert (pieces[-1][1] if pieces else 0) == sum(len(line) + 2 for line in texts[:where])
 
 
-def test_find_stray_dot_sees_texts_and_headers_alike() -> None:
-    assert find_stray_dot(*_arguments([b"ab\n.c"])) == 4
-    assert find_stray_dot(*_arguments([b".123456789"])) == 1
-    buffer, end = _buffer([b"1.23456789", b".", b"a\nb"])
+def test_find_stray_dot_sees_only_what_looks_like_the_start_of_a_line() -> None:
+    assert find_stray_dot(*_arguments([b"ab\r\n.c"])) == 5
+    buffer, end = _buffer([b".123456789", b"a\n.b", b".", b"a\r\nb"])
     assert find_stray_dot(buffer, 0, end) == end + 1
 
 
 def test_find_stray_dot_behind_many_line_feeds() -> None:
     texts = [b"0123456789"] * 500
     assert find_stray_dot(*_arguments(texts)) == 6001
-    assert find_stray_dot(*_arguments([*texts, b".123456789"])) == 6001
+    assert find_stray_dot(*_arguments([*texts, b"\r\n."])) == 6003
+
+
+def test_a_bare_line_feed_is_no_start_of_a_line() -> None:
+    texts = [b"a\n.b", b".c", b"\n.", b"x\r"] * 100
+    buffer, end = _buffer(texts)
+    assert wire(buffer, rewrite(buffer, 0, end, _LONGEST, False), dots_stuffed=False) == _on_the_wire(texts)
 
 
 def _arguments(texts: list[bytes]) -> tuple[bytearray, int, int]:
