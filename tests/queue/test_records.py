@@ -204,7 +204,25 @@ def fast(reader: RecordReader, stop_at_dashes: bool = False) -> tuple[bytes, Fou
 texts = st.lists(
     st.one_of(
         st.binary(max_size=20),
-        st.sampled_from([b"", b".", b"..", b"--", b"--b", b"-x", b"\n.", b".\n", b"a\n.b", b"a\r\n.b", b"\r\n.", b"\n." + b"x" * 11, b"e\r", b"." * 10, b"N" * 78]),
+        st.sampled_from(
+            [
+                b"",
+                b".",
+                b"..",
+                b"--",
+                b"--b",
+                b"-x",
+                b"\n.",
+                b".\n",
+                b"a\n.b",
+                b"a\r\n.b",
+                b"\r\n.",
+                b"\n." + b"x" * 11,
+                b"e\r",
+                b"." * 10,
+                b"N" * 78,
+            ]
+        ),
         st.integers(100, 1100).map(lambda size: b"." * size),
         st.tuples(st.integers(2, 60), st.sampled_from([b"a", b"", b".x", b"--y", b"b" * 76])).map(tuple),
     ),
