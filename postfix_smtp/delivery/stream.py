@@ -422,15 +422,25 @@ class Stream:
         return self._sock
 
     def close(self) -> None:
-        """End the connection without waiting. A TLS session is ended properly if that can be done at once."""
+        """End the connection without waiting. A TLS session is ended properly if that can be done at once.
+
+        With ``tls_fast_shutdown_enable=no`` the socket stays open until the peer has ended the session as well.
+        """
         if self._closed:
             return
         layer = self._layer
+        patience = 0.0
         if layer is not None and not self.is_broken:
             layer.shutdown()
             with contextlib.suppress(OSError):
                 self._sock.send(layer.output())
+                patience = getattr(layer, "closing_seconds", 0.0)
         self._release()
+        if layer is not None and patience and not layer.is_closed:
+            from postfix_smtp.tls.closing import Farewell
+
+            Farewell(self._loop, self._sock, layer, bytes(self._received), patience)
+            return
         self._sock.close()
 
     def _release(self) -> None:

@@ -40,6 +40,7 @@ class Engine:
         features: what is logged.
         digests: usable digest algorithms.
         session_policy: whether sessions are kept in tlsmgr(8).
+        closing_seconds: how long to wait for a peer's closing alert, 0: not at all.
     """
 
     def __init__(self, settings: EngineSettings, manager: BlockingTlsManagerClient) -> None:
@@ -49,6 +50,10 @@ class Engine:
             EngineError: TLS is off; logged.
         """
         self.settings = settings
+        self.closing_seconds = 0.0 if settings.fast_shutdown else float(settings.handshake_seconds)
+        if self.closing_seconds:
+            # Behind a jail nothing can be loaded any more.
+            import postfix_smtp.tls.closing  # noqa: F401
         self.features = parse_loglevel(settings.loglevel_title, settings.loglevel)
         if self.logs(LogFeature.VERBOSE):
             log.info("initializing the client-side TLS engine")

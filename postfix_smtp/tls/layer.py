@@ -20,6 +20,7 @@ class Layer:
         connection: of pyOpenSSL, without socket.
         after_read: called after application data was asked for; tickets arrive that way.
         dump: shows octets of the network; None: nobody wants to see them.
+        closing_seconds: how long to wait for the peer's closing alert, 0: not at all.
 
     Attributes:
         errors: the library's error stack, when a call has failed.
@@ -31,8 +32,10 @@ class Layer:
         connection: Any,
         after_read: Callable[[], None],
         dump: Callable[[str, bytes], None] | None = None,
+        closing_seconds: float = 0.0,
     ) -> None:
         self.connection = connection
+        self.closing_seconds = closing_seconds
         self.errors: list[str] = []
         self.established = False
         self._ssl = connection._ssl

@@ -213,7 +213,12 @@ class _Attempt:
     async def run(self, stream: Stream, report: SessionReport | None) -> Established | None:
         """Talk to the server, then judge it."""
         dumping = LogFeature.HANDSHAKE_PACKETS | LogFeature.SESSION_PACKETS
-        layer = Layer(self._connection, self._after_read, self._dump if self._logs(dumping) else None)
+        layer = Layer(
+            self._connection,
+            self._after_read,
+            self._dump if self._logs(dumping) else None,
+            self._engine.closing_seconds,
+        )
         problem = ""
         try:
             await stream.start_tls(layer)
