@@ -25,32 +25,43 @@ def logical_lines(text: str, path: str, version: tuple[int, ...]) -> Iterator[tu
         version: the Postfix release whose warnings are given.
     """
     pieces: list[str] = []
-    first = last = 0
-    for number, line in enumerate(text.split("\n"), 1):
+    first = 0
+    null = False
+    told = version >= _NULL_BYTE_WARNING and "\0" in text
+    lines = text.split("\n")
+    if not lines[-1]:
+        del lines[-1]
+    for number, line in enumerate(lines, 1):
         stripped = line.lstrip(WHITE)
         if not stripped or stripped[0] == "#":
+            null |= told and "\0" in line
             continue
         if line[0] in WHITE and pieces:
             pieces.append(line)
         else:
             if pieces:
-                yield from _complete(pieces, first, last, path, version)
+                if null:
+                    _warn_of_null_byte(first, number - 1, path)
+                yield from _complete(pieces, first, path)
+                null = False
             pieces = [line]
             first = number
-        last = number
+        null |= told and "\0" in line
+    if null:
+        _warn_of_null_byte(first or len(lines), len(lines), path)
     if pieces:
-        yield from _complete(pieces, first, last, path, version)
+        yield from _complete(pieces, first, path)
 
 
-def _complete(
-    pieces: list[str], first: int, last: int, path: str, version: tuple[int, ...]
-) -> Iterator[tuple[int, str]]:
+def _warn_of_null_byte(first: int, last: int, path: str) -> None:
+    """Comments between and after the pieces of a logical line, and before the first one, count as well."""
+    where = f"line {first}" if first == last else f"line {first}-{last}"
+    log.warning(f"{path}, {where}: text after null byte may be ignored")
+
+
+def _complete(pieces: list[str], first: int, path: str) -> Iterator[tuple[int, str]]:
     line = pieces[0] if len(pieces) == 1 else "".join(pieces)
-    if "\0" in line:
-        if version >= _NULL_BYTE_WARNING:
-            where = f"line {first}" if first == last else f"line {first}-{last}"
-            log.warning(f"{path}, {where}: text after null byte may be ignored")
-        line = line[: line.index("\0")]
+    line = line.partition("\0")[0]
     if line.startswith(tuple(WHITE)):
         octets = to_octets(line)
         start = to_text(octets[:30]) + ("..." if len(octets) > 30 else "")

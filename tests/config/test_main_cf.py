@@ -66,3 +66,22 @@ def test_a_file_from_the_future_is_not_waited_for(tmp_path: Path) -> None:
 )
 def test_odd_first_lines(line: bytes, text: str, tmp_path: Path) -> None:
     assert Start(tmp_path, line + b"\n").log[0] == text
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (b"a = 1\0\n", "1"),
+        (b"a = 1\0", "1"),
+        (b"a = 1\0\n#\n", "1-2"),
+        (b"a = 1\0\n\n\nb = 2\n", "1-3"),
+        (b"a = 1\n\n#\0\n b\nc = 1\n", "1-4"),
+        (b"#\0\n\na = 1\nb = 2\n", "3"),
+        (b"#\0\n", "1"),
+    ],
+)
+def test_comments_around_a_logical_line_belong_to_it_as_to_null_bytes(text: bytes, lines: str, tmp_path: Path) -> None:
+    start = Start(tmp_path, text, "3.10.13")
+    assert [line for line in start.log if "null" in line] == [
+        f"warning: /CONF/main.cf, line {lines}: text after null byte may be ignored"
+    ]
