@@ -23,7 +23,12 @@ async def connected(context: ssl.SSLContext, seconds: float) -> tuple[Stream, ss
     stream = Stream(ours)
     stream.set_limit(10)
     server = asyncio.to_thread(context.wrap_socket, theirs, server_side=True)
-    shaken, _ = await asyncio.gather(server, stream.start_tls(Layer(connection, lambda: None, closing_seconds=seconds)))
+
+    def keep() -> None:
+        """As in a delivery, the layer keeps the engine, whose call-backs the library has."""
+        assert made
+
+    shaken, _ = await asyncio.gather(server, stream.start_tls(Layer(connection, keep, closing_seconds=seconds)))
     shaken.settimeout(10)
     return stream, shaken
 
