@@ -127,27 +127,34 @@ class Hanging:
             return {"Pss KiB": memory, "processes": processes}
 
 
-def cold_start(place: Place, agent: Agent) -> Figures:
+@dataclass(frozen=True, slots=True)
+class ColdStart:
     """From the trigger to the arrival, when there is no process of the agent yet."""
-    times, used = [], []
-    transports = {"transport_maps": "inline:{ {none.test = discard:} }"}
-    with _sink(place) as sink:
-        for _ in range(5):
-            with Postfix(agent, transports, groups=place.groups) as postfix:
-                postfix.put([queue_file(4096, "x@none.test")])  # the other daemons are there already
-                postfix.trigger()
-                postfix.calm()
-                until(lambda: not postfix.is_busy(), 10)
-                postfix.calm()
-                before, cpu = sink.count("messages"), place.groups["agent"].cpu()
-                postfix.put([queue_file(4096)])
-                began = time.monotonic()
-                postfix.trigger()
-                until(lambda: sink.count("messages") > before, 20, 0.001)  # noqa: B023 - waits here
-                times.append(1000 * (sink.last - began))
-                postfix.calm(2)
-                used.append(1000 * (place.groups["agent"].cpu() - cpu))
-    return {"ms": statistics.median(times), "CPU ms": statistics.median(used)}
+
+    tls: bool = False
+    main: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, place: Place, agent: Agent) -> Figures:
+        """Measure."""
+        times, used = [], []
+        settings = {**self.main, "transport_maps": "inline:{ {none.test = discard:} }"}
+        with _sink(place, tls=self.tls) as sink:
+            for _ in range(5):
+                with Postfix(agent, settings, groups=place.groups) as postfix:
+                    postfix.put([queue_file(4096, "x@none.test")])  # the other daemons are there already
+                    postfix.trigger()
+                    postfix.calm()
+                    until(lambda: not postfix.is_busy(), 10)
+                    postfix.calm()
+                    before, cpu = sink.count("messages"), place.groups["agent"].cpu()
+                    postfix.put([queue_file(4096)])
+                    began = time.monotonic()
+                    postfix.trigger()
+                    until(lambda: sink.count("messages") > before, 20, 0.001)  # noqa: B023 - waits here
+                    times.append(1000 * (sink.last - began))
+                    postfix.calm(2)
+                    used.append(1000 * (place.groups["agent"].cpu() - cpu))
+        return {"ms": statistics.median(times), "CPU ms": statistics.median(used)}
 
 
 def slow_neighbours(place: Place, agent: Agent) -> Figures:
@@ -225,7 +232,8 @@ LOADS: dict[str, Callable[[Place, Agent], Figures]] = {
     "big-tls": Burst(50, 2_000_000, tls=True, main=_TLS, times=4),
     "memory-100-hanging": Hanging(100),
     "memory-1000-hanging": Hanging(1000),
-    "cold-start": cold_start,
+    "cold-start": ColdStart(),
+    "cold-start-tls": ColdStart(tls=True, main=_TLS),
     "slow-neighbours": slow_neighbours,
     "soak": soak,
 }
