@@ -15,7 +15,7 @@ import os
 from postfix_smtp import log
 from postfix_smtp.errors import FatalError
 from postfix_smtp.queue import line_rewriting
-from postfix_smtp.queue.line_rewriting import LINE
+from postfix_smtp.queue.line_rewriting import LINE as LINE
 
 #: Record types, and what :meth:`RecordReader.next` returns in their place.
 PIECE = 0x4C  #: ``L``: a piece of a line that goes on in the next record
