@@ -223,8 +223,7 @@ class Reporter:
             self._timeline.setup = now
         self._timeline.done = now
         if self._goes_on(failure):
-            if self._undecided:
-                log.info(f"{self._request.queue_id}: {failure.dsn.reason}")
+            log.info(f"{self._request.queue_id}: {failure.dsn.reason}")
             self._kept += self._undecided.values()
             self._undecided = {}
         else:

@@ -264,6 +264,7 @@ class Servers:
                 again = failure.retry_plaintext
                 reporter.is_final = final and not again
                 await reporter.all_failed(failure)
+                await session.quit()
                 reporter.session_ended(completed=False)
                 await self._notify_postmaster(session)
                 session.close()

@@ -242,7 +242,7 @@ class Session:
     # What the agent wants done
 
     async def handshake(self, context: SessionContext) -> Failure | None:
-        """From the greeting to the point where MAIL can be sent. After a failure QUIT has been sent where it may be."""
+        """From the greeting to the point where MAIL can be sent. After a failure, once it is reported, quit()."""
         self._context = context
         return await self._run(self._engine.handshake(context))
 

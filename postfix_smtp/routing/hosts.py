@@ -260,10 +260,9 @@ class HostFinder:
 
 
 def _native_status(code: int | None) -> tuple[str, str]:
-    nodata = getattr(socket, "EAI_NODATA", socket.EAI_NONAME)
     if code == socket.EAI_AGAIN:
         return "4.4.4", "4.4.4"
-    if code in (socket.EAI_NONAME, nodata):
+    if code == socket.EAI_NONAME:  # not EAI_NODATA, which Postfix does not know
         return "5.4.4", "4.4.4"
     if code in (socket.EAI_MEMORY, getattr(socket, "EAI_SYSTEM", None)):
         return "4.3.0", "4.3.0"

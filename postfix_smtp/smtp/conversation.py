@@ -168,7 +168,7 @@ class Conversation:
                 size = len(text) if text.isascii() else len(to_octets(text))
             elif not bound_reported:
                 bound_reported = True
-                start = line[:_LOGGED_START]
+                start = text[:_LOGGED_START]
                 log.warning(f"{self.peer.endpoint}: multi-line response longer than {bound} {start}...")
             match = _REPLY_LINE.match(line)
             if match is None:

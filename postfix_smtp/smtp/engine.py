@@ -83,7 +83,7 @@ class Engine(Conversation):
         )
 
     def handshake(self, context: Context) -> Flow[Failure | None]:
-        """Greet. Ends with None when a transaction may begin; after a failure QUIT is queued if it may be sent."""
+        """Greet. Ends with None when a transaction may begin; after a failure only :meth:`quit` makes sense."""
         self.context = context
         if context.best_preference:
             self.offered |= features.BEST_MX
@@ -93,8 +93,6 @@ class Engine(Conversation):
             return self.broken(error)
         except (LocalDataError, TableError):
             failure = self.local_data_error()
-        if failure is not None:
-            yield from self.quit()
         return failure
 
     def probe(self, context: Context) -> Flow[bool]:
@@ -123,5 +121,6 @@ class Engine(Conversation):
         self.completed = transaction.completed
         self._kept = transaction.keep
         if self._kept and not self.is_reusable:
-            yield from self.quit()
+            if not self.garbled:  # after a misunderstanding it is closed at once
+                yield from self.quit()
             self._kept = False

@@ -101,6 +101,9 @@ class Transaction:
             command = "" if state is State.LAST else self._build(state)
             if state is State.MAIL:
                 yield Need.MAIL_STARTED
+            elif state is State.DOT or state is State.ABORT:
+                # before outstanding replies are read: an odd one among them comes too late to end by QUIT
+                self.keep = self._may_keep and not talk.garbled
             if self._must_wait(state, command):
                 while self._is_behind():
                     yield from self._receive()
@@ -111,11 +114,11 @@ class Transaction:
                 if must_abort(state, sender_rejected=self._sender_rejected, accepted=accepted):
                     state = self._sender = self._receiver = State.ABORT
                     command = "RSET"
+                    self.keep = self._may_keep and not talk.garbled
             if state is State.DOT and self._accepted and not (yield from self._send_body()):
                 return
             turn = Turn.ON
             if state in (State.DOT, State.ABORT):
-                self.keep = self._may_keep and not talk.garbled
                 if self.keep:
                     turn = Turn.KEEP
             elif state is State.RCPT:

@@ -268,9 +268,10 @@ async def _deliver_all(vector: dict[str, Any], client: Client) -> list[list[byte
                 connections.append(session.stream.writes)  # type: ignore[attr-defined]
                 failure = await session.handshake(context)
                 if failure is not None:
+                    await hooks.all_failed(failure)
+                    await session.quit()
                     session.close()
                     session = None
-                    await hooks.all_failed(failure)
                     continue
             await session.transact(client._envelope(request, body), Content(body.wire), hooks)
             if not session.reusable:
@@ -319,6 +320,7 @@ def _with_body(steps: list[dict[str, Any]], body: Content, **limits: float) -> t
         failure = await session.handshake(session_context(client._context(REQUEST), hooks))
         if failure is not None:
             await hooks.all_failed(failure)
+            await session.quit()
         else:
             envelope = client._envelope(REQUEST, Body(b"", 5))
             await session.transact(envelope, body, hooks)

@@ -122,6 +122,8 @@ class Play:
         )
         failure = self._drive(engine.handshake(context))
         assert failure is None or isinstance(failure, Failure)
+        if failure is not None:
+            self._drive(engine.quit())
         while failure is None:
             envelope = self._envelope()
             self._outcomes = [0] * len(envelope.recipients)

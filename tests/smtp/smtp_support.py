@@ -129,6 +129,7 @@ class Client:
             self._connect(flags)
             failure = self._run(self._live().handshake(context), body)
             if failure is not None:
+                self._run(self._live().quit(), body)
                 self._close()
                 self._all_failed(failure)
                 return self.result

@@ -270,7 +270,7 @@ class TestKeeping:
         script = self.kept()
         script.run(script.engine.transaction(envelope()), "250 m\n250 a\n354 d", "hello\n250 ok")
         assert not script.engine.is_reusable
-        assert script.sent.endswith(b".\r\nQUIT\r\n")
+        assert script.sent.endswith(b".\r\n")
 
     def test_features_survive_the_cache_but_not_the_size_limit(self) -> None:
         script = self.kept(hello="250-mx\n250-PIPELINING\n250 SIZE 5")
@@ -297,6 +297,8 @@ class TestTls:
         settings = more.pop("settings", SMTP)
         script = Script(Engine(PEER, settings), answers={Need.TLS: info})
         failure = script.run(script.engine.handshake(Context("QID", tls=need, **more)), *says)
+        if failure is not None:
+            script.run(script.engine.quit())
         return failure, script
 
     def test_failed_handshake_may_be_tried_again_without(self) -> None:
@@ -447,7 +449,10 @@ class TestAuthentication:
         }
         script = Script(Engine(PEER, SMTP), answers=answers)
         context = Context("QID", authenticate=True)
-        return script.run(script.engine.handshake(context), GREETING, self.HELLO, *says), script
+        failure = script.run(script.engine.handshake(context), GREETING, self.HELLO, *says)
+        if failure is not None:
+            script.run(script.engine.quit())
+        return failure, script
 
     @pytest.mark.parametrize(("length", "at_once"), [(372, True), (373, False)])
     def test_first_response_rides_with_the_command_if_it_fits(self, length: int, at_once: bool) -> None:

@@ -1,0 +1,68 @@
+"""Scenarios: chance. What made-up scenarios (python -m compat.sidebyside.fuzz) once showed to be different."""
+
+from compat.sidebyside.scenario import CLOSE, FAST, add, message
+
+TWO = {"dest.test": [("MX", 10, "mx1.dest.test."), ("MX", 20, "mx2.dest.test.")]}
+KEPT = {"smtp_connection_cache_destinations": "dest.test", "smtp_connection_cache_time_limit": "20s"}
+
+# A failure of the whole session is logged although all recipients already wait for the next server
+add(
+    "chance/lost-after-mail-rejected",
+    dns=TWO,
+    servers=[
+        {"at": "192.0.2.1:25", "kw": [], "on": {"MAIL": (("reply", "421 4.3.2 shutting down"), CLOSE)}},
+        {"at": "192.0.2.2:25"},
+    ],
+)
+add(
+    "chance/lost-after-all-rejected",
+    dns=TWO,
+    servers=[
+        {"at": "192.0.2.1:25", "on": {"RCPT": "550 5.1.1 no", "DATA": CLOSE}},
+        {"at": "192.0.2.2:25"},
+    ],
+)
+
+# Whether QUIT follows is decided before outstanding replies are read
+add(
+    "chance/kept-despite-late-misunderstanding",
+    main=KEPT,
+    messages=[message("a@dest.test"), message("b@dest.test")],
+    srv={"on": {"RCPT": "501 5.7.1 no"}},
+)
+add(
+    "chance/kept-until-odd-end-of-data",
+    main=KEPT,
+    messages=[message("a@dest.test"), message("b@dest.test")],
+    srv={"on": {"DOT": "100 odd"}},
+)
+add(
+    "chance/kept-until-garbage-at-the-end",
+    main=KEPT,
+    messages=[message("a@dest.test"), message("b@dest.test")],
+    srv={"on": {"DOT": "garbage\n250 2.0.0 ok"}},
+)
+
+# The C library's "no address" is no unknown name
+add(
+    "chance/native-name-without-address",
+    main={"disable_dns_lookups": "yes"},
+    dns={"dest.test": [("TXT", "x")]},
+)
+
+add(
+    "chance/total-of-lines-too-long",
+    srv={"on": {"RCPT": "530-first\n" + ("530-" + "x" * 1100 + "\n") * 2 + "530-more\n530 5.1.1 last"}},
+)
+add(
+    "chance/total-of-two-lines-too-long",
+    srv={"on": {"RCPT": "530-second " + "x" * 1100 + "\n530-third" + "x" * 1000 + "\n530 5.1.1 last"}},
+)
+
+# A failed handshake is reported before QUIT is sent
+add(
+    "chance/quit-after-the-report",
+    main={**FAST, "default_transport": "lmtp:inet:[192.0.2.1]:24", "lmtp_reply_filter": "regexp:/etc/postfix/filter"},
+    files={"filter": "/^221/ 221 filtered\n"},
+    servers=[{"at": "192.0.2.1:24", "lmtp": True, "greet": "421 4.3.2 no"}],
+)
