@@ -1,6 +1,7 @@
 """What must hold between global parameters (config chapter 13, process chapter 4)."""
 
 import grp
+import os
 import pwd
 
 from postfix_smtp import log
@@ -42,7 +43,10 @@ def check_hostnames(parameters: Parameters, path: str) -> None:
 def origin_from_file(path: str) -> str:
     """The first line of the file that Debian's ``myorigin`` names."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        if (links := os.fstat(descriptor).st_nlink) != 1:
+            raise FatalError(f"{path}: file has {links} hard links")
+        with open(descriptor, encoding="utf-8", errors="surrogateescape") as file:
             origin = file.readline().strip()
     except OSError as trouble:
         raise FatalError(f"{path}: cannot open file: {trouble.strerror}") from None

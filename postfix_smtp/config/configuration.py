@@ -84,7 +84,9 @@ class Configuration:
             FatalError: main.cf cannot be read or has an error.
         """
         installation = installation or Installation.find(os.path.dirname(os.path.abspath(sys.argv[0])))
-        configuration = cls(directory or installation.constants["config_directory"], program, installation)
+        if directory is None:
+            directory = installation.constants["config_directory"]
+        configuration = cls(directory, program, installation)
         path = configuration.path
         parse(read(path), path, configuration._dictionary, configuration.version)
         return configuration

@@ -9,7 +9,7 @@ def known_ports(text: str) -> dict[str, str]:
     ports: dict[str, str] = {}
     if not text.strip(BLANK):
         return ports
-    for item in text.split(","):
+    for item in filter(None, text.split(",")):
         if trouble := _enter(item, ports):
             log.warning(f'known_tcp_ports: in "{item}"{trouble}')
     return ports

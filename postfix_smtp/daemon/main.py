@@ -66,7 +66,7 @@ class _CommandLine:
     """What the options say that is no parameter."""
 
     service: str = ""
-    transport: str = ""
+    transport: str | None = None
     sockets: int = 1
     chroot: bool = False
     attached: bool = False
@@ -201,7 +201,7 @@ class _Start:
         line = self._line
         if line.stdio:
             return
-        if not line.transport:
+        if line.transport is None:
             raise FatalError("no transport type specified")
         if line.transport.lower() not in TRANSPORTS:
             raise FatalError(f"unsupported transport type: {line.transport}")
@@ -238,9 +238,8 @@ class _Start:
 
         line = self._line
         configuration = self._configuration
-        capacity = choose_capacity(
-            configuration, line.service, line.transport.lower(), one_at_a_time=line.single or line.stdio
-        )
+        transport = (line.transport or "").lower()
+        capacity = choose_capacity(configuration, line.service, transport, one_at_a_time=line.single or line.stdio)
         settings = server.ServerSettings(
             service=line.service,
             capacity=capacity,
@@ -261,7 +260,7 @@ class _Start:
             return
         _close_on_exec(line.sockets)
         channel = StatusChannel(STATUS_DESCRIPTOR, generation)
-        sockets = listeners(line.transport.lower(), line.sockets)
+        sockets = listeners(transport, line.sockets)
         watchdog = Watchdog(configuration.seconds("daemon_timeout"))
         asyncio.run(_run(server.Server(program, settings, channel, sockets, watchdog).run()))
 

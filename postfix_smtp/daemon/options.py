@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from postfix_smtp.config.values import leading_number
 from postfix_smtp.errors import FatalError
+from postfix_smtp.text import to_octets, to_text
 
+_LARGEST_LONG: Final = (1 << 63) - 1
 _FLAGS: Final = frozenset("cdDlSuvVz")
 _WITH_VALUE: Final = frozenset("imnorst")
 
@@ -36,19 +39,20 @@ def options(arguments: Sequence[str], words: list[str]) -> Iterator[tuple[str, s
                 yield letter, ""
                 continue
             if letter not in _WITH_VALUE or not (letters or rest):
-                raise FatalError(f"invalid option: {letter}")
+                raise FatalError(f"invalid option: {to_text(to_octets(letter)[:1])}")
             yield letter, letters or rest.pop(0)
             break
     words += rest
 
 
 def positive(value: str, what: str) -> int:
-    """The number `value`, which must be positive: ``invalid WHAT: VALUE``.
+    """The number at the start of `value`, as C's atoi() has it, which must be positive: ``invalid WHAT: VALUE``.
 
     Raises:
         FatalError: it is not.
     """
-    digits = value.lstrip("+")
-    if not digits.isdecimal() or not digits.isascii() or int(digits) < 1:
+    number = max(-_LARGEST_LONG - 1, min(leading_number(value)[0], _LARGEST_LONG))
+    number = (number + (1 << 31)) % (1 << 32) - (1 << 31)
+    if number < 1:
         raise FatalError(f"invalid {what}: {value}")
-    return int(digits)
+    return number

@@ -201,3 +201,13 @@ def test_options_without_a_name(option: str, tmp_path: Path) -> None:
     assert Start(tmp_path, PRELUDE, options=[option]).log == [
         f'fatal: invalid "-o {option}" option value: missing attribute name'
     ]
+
+
+def test_a_file_with_the_origin_must_have_one_name(tmp_path: Path) -> None:
+    file = tmp_path / "mailname"
+    file.write_text(" a.example \nb.example\n")
+    assert Start(tmp_path, PRELUDE, options=[f"myorigin={file}"]).text("myorigin") == "a.example"
+    (tmp_path / "other").hardlink_to(file)
+    assert Start(tmp_path, PRELUDE, options=[f"myorigin={file}"]).log == [
+        "fatal: /CONF/mailname: file has 2 hard links"
+    ]

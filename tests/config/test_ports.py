@@ -31,3 +31,8 @@ def test_names_share_a_port() -> None:
 def test_a_bad_item_is_told_and_the_others_count(item: str, trouble: str, caplog: pytest.LogCaptureFixture) -> None:
     assert known_ports(f"ok=1,{item},fine=2") == {"ok": "1", "fine": "2"}
     assert caplog.messages == [f'known_tcp_ports: in "{item}"{trouble}']
+
+
+def test_empty_items_are_none(caplog: pytest.LogCaptureFixture) -> None:
+    assert known_ports(",,ok=1,,") == {"ok": "1"}
+    assert caplog.messages == []

@@ -49,6 +49,7 @@ def run(
         (["-x"], "invalid option: x"),
         ([], "no transport type specified"),
         (["-t", "foo"], "unsupported transport type: foo"),
+        (["-t", ""], "unsupported transport type: "),
         (["-t", "unix", "-o", "foo"], "invalid \"-o foo\" option value: missing '=' after attribute name"),
         (["-t", "unix", "-s", "0"], "invalid socket_count: 0"),
         (["-t", "unix", "-r", "x"], "invalid retirement time: x"),
@@ -106,6 +107,8 @@ def test_queue_directory_that_is_missing(world: World) -> None:
 def test_main_cf_that_is_missing(world: World) -> None:
     assert run(world, "-t", "unix", environment={"MAIL_CONFIG": "/nonexistent"}).returncode == 1
     assert world.log.lines[-1].endswith("fatal: open /nonexistent/main.cf: No such file or directory")
+    assert run(world, "-t", "unix", environment={"MAIL_CONFIG": ""}).returncode == 1
+    assert world.log.lines[-1].endswith("fatal: open /main.cf: No such file or directory")
 
 
 def test_option_v_capital_logs_to_stderr_as_well(world: World) -> None:

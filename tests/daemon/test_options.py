@@ -60,11 +60,18 @@ def test_every_command_line_is_parsed_or_refused(arguments: list[str]) -> None:
     assert words == arguments[len(arguments) - len(words) :]
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "", "x", "1x", "١"])
+@pytest.mark.parametrize("value", ["0", "-1", "", "x", "x1", "١", "2147483648", "4294967296", "9" * 20])
 def test_number_must_be_positive(value: str) -> None:
     with pytest.raises(FatalError, match=r"^invalid socket_count: "):
         positive(value, "socket_count")
 
 
-def test_positive_number() -> None:
-    assert positive("12", "socket_count") == 12
+@pytest.mark.parametrize(("value", "number"), [("12", 12), (" +1", 1), ("5s", 5), ("4294967297", 1)])
+def test_positive_number(value: str, number: int) -> None:
+    assert positive(value, "socket_count") == number
+
+
+def test_an_unknown_option_is_one_octet() -> None:
+    with pytest.raises(FatalError) as failure:
+        list(options(["-é"], []))
+    assert str(failure.value) == "invalid option: \udcc3"
