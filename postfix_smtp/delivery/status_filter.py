@@ -31,4 +31,4 @@ class StatusFilter:
         if match is None or (match[1][0] == "2") != (dsn.status[0] == "2"):
             log.warning(f"{TITLE}: bad status code: {value}")
             return dsn
-        return replace(dsn, status=match[1], reason=match[2])
+        return replace(dsn, status=match[1], reason=match[2] or dsn.reason)

@@ -89,9 +89,7 @@ class Resolver:
         ascii_name = names.to_ascii(name) or name
         if names.is_address(ascii_name) or not names.is_hostname(ascii_name, wildcard=True):
             return Answer(Result.NOTFOUND, f"Name service error for {ascii_name}: invalid host or domain name")
-        if search and (self._defnames or self._dnsrch):
-            return await self._search(ascii_name, rtype, validate)
-        return await self._follow(ascii_name, rtype, validate)
+        return await self._follow(ascii_name, rtype, validate, search=search and (self._defnames or self._dnsrch))
 
     async def addresses(self, name: str, families: tuple[str, ...], *, validate: bool = False) -> Answer:
         """Look up A and AAAA records.
@@ -119,34 +117,45 @@ class Resolver:
 
     def prefetch_addresses(self, name: str, families: tuple[str, ...], *, validate: bool = False) -> None:
         """Begin to ask for addresses that will be needed soon."""
-        if names.is_hostname(name):
+        if names.is_hostname(name) and not (self._defnames or self._dnsrch):
             for rtype in families:
                 self._client.prefetch(name, rtype, validate=validate)
 
-    async def _search(self, name: str, rtype: str, validate: bool) -> Answer:
-        """The system resolver's rules: search list if dots are few or nothing is found, default domain likewise."""
+    async def _search(self, name: str, rtype: str, validate: bool) -> RawAnswer:
+        """The system resolver's rules: search list if dots are few or nothing is found, default domain likewise.
+
+        Any record is a find, an alias too: the rules apply to its target anew.
+        """
         config = self._client.config
         dots = name.count(".")
-        tried: Answer | None = None
+        best: RawAnswer | None = None
         if dots >= config.ndots:
-            tried = await self._follow(name, rtype, validate)
-            if tried.result is not Result.NOTFOUND:
-                return tried
-        if (dots == 0 and self._defnames) or (dots > 0 and self._dnsrch):
+            best = await self._client.ask(name, rtype, validate=validate)
+            if best.rcode == "NOERROR" and best.records:
+                return best
+        missing: RawAnswer | None = None
+        if self._dnsrch if dots else self._defnames:
             for domain in config.search if self._dnsrch else config.search[:1]:
-                answer = await self._follow(f"{name}.{domain}", rtype, validate)
-                if answer.result is not Result.NOTFOUND:
-                    return answer
-                tried = tried or answer
-        if dots < config.ndots:
-            return await self._follow(name, rtype, validate)
-        assert tried is not None
-        return tried
+                raw = await self._client.ask(f"{name}.{domain}", rtype, validate=validate)
+                if raw.rcode == "NOERROR":
+                    if raw.records:
+                        return raw
+                    missing = raw
+                elif raw.rcode not in ("NXDOMAIN", "SERVFAIL"):
+                    return best or raw
+        if best is None:
+            best = await self._client.ask(name, rtype, validate=validate)
+            if missing is not None and not best.records:
+                return missing
+        return best
 
-    async def _follow(self, name: str, rtype: str, validate: bool) -> Answer:
+    async def _follow(self, name: str, rtype: str, validate: bool, *, search: bool = False) -> Answer:
         secure = validate
         for _ in range(MAX_CHAIN):
-            raw = await self._client.ask(name, rtype, validate=validate)
+            if search:
+                raw = await self._search(name, rtype, validate)
+            else:
+                raw = await self._client.ask(name, rtype, validate=validate)
             problem = _problem(raw, name, rtype)
             if problem is not None:
                 return problem

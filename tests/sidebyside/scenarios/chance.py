@@ -66,3 +66,38 @@ add(
     files={"filter": "/^221/ 221 filtered\n"},
     servers=[{"at": "192.0.2.1:24", "lmtp": True, "greet": "421 4.3.2 no"}],
 )
+
+# A filter that gives a status alone leaves the text as it is
+for number, (line, code) in enumerate(
+    [("/^5/ 5.9.9\n", "550 5.1.1 no"), ("/^5/ 5.9.9 ${1}\n", "550 5.1.1 no"), ("/^2/ 2.9.9\n", "250 2.1.5 Ok")]
+):
+    add(
+        f"chance/filter-without-text-{number}",
+        main={"smtp_delivery_status_filter": "regexp:/etc/postfix/filter"},
+        files={"filter": line},
+        srv={"on": {"RCPT": code}},
+    )
+
+# The resolver's search list comes after each step along aliases
+SEARCH = {"smtp_dns_resolver_options": "res_defnames, res_dnsrch"}
+for number, dns in enumerate(
+    [
+        {"mx1.dest.test": [("CNAME", "real.test.")], "real.test": []},
+        {"mx1.dest.test": [("CNAME", "real.test.")], "real.test.lab.test": [("A", "192.0.2.1")]},
+        {"mx1.dest.test": [("CNAME", "real.test.")], "mx1.dest.test.lab.test": [("A", "192.0.2.1")]},
+        {"mx1.dest.test": "SERVFAIL", "mx1.dest.test.lab.test": [("A", "192.0.2.1")]},
+        {"mx1.dest.test": None, "mx1.dest.test.lab.test": "SERVFAIL"},
+        {"mx1.dest.test": [("TXT", "x")], "mx1.dest.test.lab.test": "REFUSED"},
+    ]
+):
+    add(f"chance/search-{number}", main=SEARCH, dns=dns)
+add(
+    "chance/search-short-name",
+    main={**SEARCH, "relayhost": "[short]"},
+    dns={"short.lab.test": [("CNAME", "mx1.dest.test.")]},
+)
+add(
+    "chance/search-short-name-without-address",
+    main={**SEARCH, "relayhost": "[short]"},
+    dns={"short.lab.test": [("TXT", "x")]},
+)
