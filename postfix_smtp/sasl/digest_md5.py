@@ -16,8 +16,10 @@ _QUALITIES = {b"auth", b"auth-int", b"auth-conf"}
 _SMALLEST_BUFFER, _LARGEST_BUFFER = 16, 0xFFFFFF
 _SIZE_DIGITS = 12
 # A directive: name = token or quoted string, with blanks around
+_TOKEN = rb'[^\x00-\x20\x7f()<>@,;:\\"/\[\]?={}]'
 _DIRECTIVE = re.compile(
-    rb'[ \t\r\n]*([^=,\s"]+)[ \t\r\n]*=[ \t\r\n]*(?:"((?:[^"\\]|\\.)*)"|([^,"\s]*))[ \t\r\n]*(?:,|\Z)', re.DOTALL
+    rb'[ \t\r\n]*(%b+)[ \t\r\n]*=[ \t\r\n]*(?:"((?:[^"\\]|\\.)*)"|(%b*))[ \t\r\n]*(?:,|\Z)' % (_TOKEN, _TOKEN),
+    re.DOTALL,
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 

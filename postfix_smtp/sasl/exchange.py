@@ -13,6 +13,9 @@ BAD_PROTOCOL = "bad protocol / cancel"
 AUTHENTICATION_FAILURE = "authentication failure"
 NO_MUTUAL = "server failed mutual authentication step"
 GENERIC = "generic failure"
+OVERFLOW = "overflowed buffer"
+#: Octets.
+LONGEST_USER = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Identity:
     """Who authenticates to whom.
 
     Attributes:
-        user, password: octets go out as they are.
+        user, password: octets go out as they are, see :attr:`user_octets`.
         authorize: the user name is sent as authorisation identity, too (``send_cyrus_sasl_authzid``).
         service: ``smtp`` or ``lmtp``.
         host: the server's name.
@@ -50,8 +53,17 @@ class Identity:
 
     @property
     def user_octets(self) -> bytes:
-        """The user name on the wire."""
-        return to_octets(self.user)
+        """The user name on the wire: without white space around it.
+
+        Raises:
+            SaslError: nothing is left, or it is longer than the library's names may be.
+        """
+        user = to_octets(self.user).strip()
+        if not user:
+            raise failure("All-whitespace username.", GENERIC)
+        if len(user) > LONGEST_USER:
+            raise SaslError(OVERFLOW)
+        return user
 
     @property
     def password_octets(self) -> bytes:

@@ -78,20 +78,21 @@ class Scram(Exchange):
         self._hash = name.removeprefix("SCRAM-").removesuffix("-PLUS").replace("-", "").lower()
         self._title = name.removesuffix("-PLUS")
         self._cache = SaltedPasswords() if cache is None else cache
-        flag = b"n"
+        self._flag = b"n"
         self._binding = b""
         if name.endswith("-PLUS"):
             assert identity.binding is not None
-            flag = b"p=" + identity.binding.kind.encode("ascii")
+            self._flag = b"p=" + identity.binding.kind.encode("ascii")
             self._binding = identity.binding.data
-        user = _escaped(identity.user_octets)
-        self._header = flag + b"," + (b"a=" + user if identity.authorize else b"") + b","
+        self._header = self._first = b""
         self._nonce = base64.b64encode(secrets.token_bytes(_NONCE_OCTETS))
-        self._first = b"n=" + user + b",r=" + self._nonce
         self._server_signature = b""
 
     def initial(self) -> bytes:
         """client-first-message."""
+        user = _escaped(self._identity.user_octets)
+        self._header = self._flag + b"," + (b"a=" + user if self._identity.authorize else b"") + b","
+        self._first = b"n=" + user + b",r=" + self._nonce
         return self._header + self._first
 
     def waits(self, challenge: bytes | None) -> bool:

@@ -2,6 +2,8 @@
 
 import base64
 import logging
+import re
+from collections.abc import Callable
 
 import pytest
 
@@ -60,6 +62,36 @@ class TestSimple:
         assert "secret" not in repr(WHO)
 
 
+# What the library does to user names before they are used, all but in ANONYMOUS.
+FIRST_USES = {
+    "PLAIN": lambda who: Plain("PLAIN", who).initial(),
+    "LOGIN": lambda who: Login("LOGIN", who).step(b""),
+    "CRAM-MD5": lambda who: CramMd5("CRAM-MD5", who).step(b""),
+    "DIGEST-MD5": lambda who: DigestMd5("DIGEST-MD5", who).step(b"nonce=x,algorithm=md5-sess"),
+    "SCRAM-SHA-1": lambda who: Scram("SCRAM-SHA-1", who).initial(),
+}
+
+
+@pytest.mark.parametrize("use", FIRST_USES.values(), ids=FIRST_USES)
+class TestUserNames:
+    def test_white_space_around_is_not_part_of_them(self, use: Callable[[Identity], bytes]) -> None:
+        message = use(Identity(" \tus er\u00a0\v \n", "secret"))
+        assert re.search(b"(?<![ \t])us er\xc2\xa0(?![\v\n])", message)
+
+    @pytest.mark.parametrize("user", ["", " \t"])
+    def test_there_must_be_one(
+        self, use: Callable[[Identity], bytes], user: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with pytest.raises(SaslError, match="generic failure"):
+            use(Identity(user, "secret"))
+        assert caplog.messages == ["SASL authentication failure: All-whitespace username."]
+
+    def test_they_have_1024_octets_at_most(self, use: Callable[[Identity], bytes]) -> None:
+        assert b"\xc3\xa9" * 512 in use(Identity("\u00e9" * 512, "secret"))
+        with pytest.raises(SaslError, match="overflowed buffer"):
+            use(Identity("\u00e9" * 512 + "u", "secret"))
+
+
 class TestDigestMd5:
     CHALLENGE = b'realm="server.example",nonce="OA6MG9tEQGm2hh",qop="auth",charset=utf-8,algorithm=md5-sess'
     CNONCE = "pDc7qLUPVmxluDEjEsxusw5wz6vmpgsp/BSf01i9/nE="
@@ -99,6 +131,8 @@ class TestDigestMd5:
             ("", "no server challenge", "generic failure"),
             ("hello", "Parse error", "authentication failure"),
             ('realm="a', "Parse error", "authentication failure"),
+            ("s=c2FsdA==,i=4096", "Parse error", "authentication failure"),
+            ("nonce=a(b),algorithm=md5-sess", "Parse error", "authentication failure"),
             ('nonce="x"', "Must see 'algorithm' once. Didn't see at all", "generic failure"),
             ("algorithm=md5-sess", "Don't have nonce.", "generic failure"),
             ("algorithm=md5-sess,algorithm=md5-sess", "Must see 'algorithm' only once", "generic failure"),
@@ -239,6 +273,7 @@ class TestScram:
     @pytest.mark.parametrize("count", ["0", "00", "+5", " 5", "65536"])
     def test_counts_that_are_taken(self, count: str, monkeypatch: pytest.MonkeyPatch) -> None:
         exchange = self.make(monkeypatch)
+        exchange.initial()
         assert exchange.step(f"r={SCRAM['SHA-256'][0]},{SALT},i={count}".encode()).startswith(b"c=biws,")
 
     @pytest.mark.parametrize(
