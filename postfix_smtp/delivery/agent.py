@@ -198,7 +198,8 @@ class _Delivery:
         request, reporter = self._request, self._reporter
         transport, nexthop = split_transport(self._tools.settings.best_mx_transport, request.nexthop)
         for recipient in list(reporter.remaining):
-            passed = await self._tools.pass_on.pass_on(transport, nexthop, request, recipient)
+            shown = reporter.shown(recipient.address)
+            passed = await self._tools.pass_on.pass_on(transport, nexthop, request, recipient, shown)
             if passed.failure is None:
                 reporter.handed_over(recipient, done=passed.done)
             else:

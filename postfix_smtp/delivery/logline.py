@@ -92,10 +92,10 @@ def recipient_line(
         external: addresses in quoted form.
         tls: value of ``tls=`` (3.11), empty: no such field.
     """
-    address = _shown(recipient.address, external)
+    address = shown_address(recipient.address, external=external)
     original = ""
     if recipient.original and recipient.original.casefold() != recipient.address.casefold():
-        original = f", orig_to=<{_shown(recipient.original, external)}>"
+        original = f", orig_to=<{shown_address(recipient.original, external=external)}>"
     used = f", conn_use={uses}" if uses > 1 else ""
     shown_tls = f", tls={tls}" if tls else ""
     return (
@@ -104,5 +104,6 @@ def recipient_line(
     )
 
 
-def _shown(address: str, external: bool) -> str:
+def shown_address(address: str, *, external: bool) -> str:
+    """An address in quoted form, or as it is."""
     return quote_822(address) if external else address

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from postfix_smtp import log
 from postfix_smtp.config.access import Parameters
-from postfix_smtp.delivery.logline import Timeline, recipient_line
+from postfix_smtp.delivery.logline import Timeline, recipient_line, shown_address
 from postfix_smtp.delivery.services import BounceService, FlushService, QueueMarks, VerifyService
 from postfix_smtp.dsn import Dsn
 from postfix_smtp.errors import TableError
@@ -181,6 +181,10 @@ class Reporter:
     def reply(self) -> DeliveryReply:
         """The reply to the queue manager; every recipient must be decided."""
         return DeliveryReply(self._all_final and not self.remaining, self._host_status)
+
+    def shown(self, address: str) -> str:
+        """An address as the log shows it."""
+        return shown_address(address, external=self._settings.external_addresses)
 
     # What a session says
 

@@ -51,13 +51,18 @@ class PassOnClient:
         self._timeout = settings.timeout
         self._options_name = settings.options_name
 
-    async def pass_on(self, transport: str, nexthop: str, request: DeliveryRequest, recipient: Recipient) -> PassedOn:
+    async def pass_on(
+        self, transport: str, nexthop: str, request: DeliveryRequest, recipient: Recipient, shown: str = ""
+    ) -> PassedOn:
         """Pass `recipient` of `request` to the agent behind `transport`.
+
+        Args:
+            shown: its address as the log shows it, if that differs.
 
         Raises:
             FatalError: the agent's socket cannot be connected to.
         """
-        log.info(f"{request.queue_id}: passing <{recipient.address}> to transport={transport}")
+        log.info(f"{request.queue_id}: passing <{shown or recipient.address}> to transport={transport}")
         path = f"private/{transport}"
         name = f"{path} socket"
         channel = await self._connect(path, name)

@@ -17,7 +17,7 @@ class LineReader:
         """An empty reader.
 
         Args:
-            limit: octets of a line, its end included.
+            limit: octets of a line, its end included; a LF after a CR that comes last in it is let pass.
             cut_endless: give up when a line is twice as long.
         """
         self._limit = limit
@@ -58,8 +58,14 @@ class LineReader:
             self._start = end + 1
             self.was_cut = False
             return buffer[start:end].rstrip(b"\r")
-        if len(buffer) - start < self._limit:
+        size = len(buffer) - start
+        last = start + self._limit
+        if size < self._limit or (size == self._limit and buffer[last - 1] == 13):
             return None
+        if buffer[last - 1 : last + 1] == b"\r\n":
+            self._start = last + 1
+            self.was_cut = False
+            return buffer[start:last].rstrip(b"\r")
         self._cut = buffer[start : start + self._limit]
         self._start = start + self._limit
         self._skipped = 0

@@ -101,3 +101,27 @@ add(
     main={**SEARCH, "relayhost": "[short]"},
     dns={"short.lab.test": [("TXT", "x")]},
 )
+
+# The bound on a line's length does not count its LF
+for number, line in enumerate(
+    [
+        b"250 " + b"x" * 2043 + b"\r\n",
+        b"250 " + b"x" * 2044 + b"\r\n",
+        b"250 " + b"x" * 2044 + b"\n",
+        b"250 " + b"x" * 2045 + b"\n",
+        b"250 " + b"x" * 2043 + b"\r\r\n",
+    ]
+):
+    add(f"chance/long-line-{number}", srv={"on": {"MAIL": line}})
+add(
+    "chance/long-line-in-two-pieces",
+    srv={"kw": [], "on": {"MAIL": ("pieces", [b"250 " + b"x" * 2043 + b"\r", b"\n"])}},
+)
+
+add(
+    "chance/passed-on-recipient-is-quoted",
+    main={"best_mx_transport": "discard:"},
+    dns={"mx1.dest.test": [("A", "127.0.0.1")]},
+    messages=[message('"a..b"@dest.test', via="smtp"), message("plain@dest.test")],
+    servers=[],
+)
