@@ -12,7 +12,8 @@ from postfix_smtp.admin.executables import DIRECTORY, PROGRAMS, is_ours, library
 from postfix_smtp.config.configuration import Configuration
 from postfix_smtp.config.installation import CONSTANTS_FILE, Installation, ask, is_current
 from postfix_smtp.config.master_cf import Service, services
-from postfix_smtp.daemon.options import options
+from postfix_smtp.daemon.main import TRANSPORTS
+from postfix_smtp.daemon.options import options, positive
 from postfix_smtp.errors import FatalError, PanicError, TableError
 from postfix_smtp.text import to_text
 
@@ -126,10 +127,16 @@ def _start(service: Service, config_directory: Path, installation: Installation)
     program = os.path.basename(service.command)
     configuration = Configuration.load(str(config_directory), program, installation=installation)
     words: list[str] = []
-    name = program
+    name, transport = program, service.type
     # The arguments of master.cf come last, as on the command line that master(8) makes.
     for letter, value in options(service.argv()[1:], words):
         match letter:
+            case "r":
+                positive(value, "retirement time")
+            case "s":
+                positive(value, "socket_count")
+            case "t":
+                transport = value
             case "n":
                 name = value
             case "o":
@@ -141,7 +148,13 @@ def _start(service: Service, config_directory: Path, installation: Installation)
     configuration.set_service(name)
     configuration.evaluate_global()
     configuration.evaluate_program()
-    os.chdir(configuration.text("queue_directory"))
+    if transport.lower() not in TRANSPORTS:
+        raise FatalError(f"unsupported transport type: {transport}")
+    directory = configuration.text("queue_directory")
+    try:
+        os.chdir(directory)
+    except OSError as failure:
+        raise FatalError(f'chdir("{directory}"): {failure.strerror}') from None
     from postfix_smtp.delivery.program import DeliveryProgram
 
     agent = DeliveryProgram()

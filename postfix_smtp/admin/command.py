@@ -1,6 +1,7 @@
 """The command line of ``postfix-smtp``, see postfix-smtp(1)."""
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from postfix_smtp.errors import FatalError
 from postfix_smtp.text import to_text
 
 _DESCRIPTION = "Install, check or remove the delivery agents smtp and lmtp beside those of the installed Postfix."
+_INTERRUPTED = 130
 _INSTALLED = """\
 Use them in {master_cf} by their names below daemon_directory, for instance:
 
@@ -26,8 +28,16 @@ then run "postfix-smtp check" and "postfix reload"."""
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status: 0 well, 1 trouble, 2 wrong usage."""
     arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What comes from files need not be text in the encoding of the terminal
+            stream.reconfigure(errors="backslashreplace")
     try:
         return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except EOFError:
+        print("postfix-smtp: no more input", file=sys.stderr)
     except (InstallError, FatalError) as trouble:
         print(f"postfix-smtp: {trouble}", file=sys.stderr)
     except OSError as trouble:
@@ -66,8 +76,7 @@ def _install(arguments: argparse.Namespace) -> int:
 
 def _uninstall(arguments: argparse.Namespace) -> int:
     places = Places(arguments)
-    users = _users(places.config_directory / "master.cf")
-    if users and not arguments.force:
+    if not arguments.force and (users := _users(places.config_directory / "master.cf")):
         raise InstallError(f"still used by the services {', '.join(users)}; see option --force")
     for path in uninstall(places.daemon_directory):
         print(f"removed {path}")

@@ -54,6 +54,7 @@ class _Accounts:
         from postfix_smtp.config.installation import Installation, ask
         from postfix_smtp.sasl.oauth.opening import OAuthSettings, plugin_defaults
 
+        _load_modules()
         places = Places(arguments)
         configuration = Configuration.load(
             str(places.config_directory), "smtp", installation=Installation.of(ask(places.postconf))
@@ -108,6 +109,13 @@ class _Accounts:
             os.seteuid(0)
             os.setegid(0)
             os.setgroups(groups)
+
+
+def _load_modules() -> None:
+    """Import now what is needed as the service's user, who may have no way to this interpreter's files."""
+    import postfix_smtp.admin.oauth_login
+    import postfix_smtp.sasl.oauth.renewal
+    import postfix_smtp.sasl.oauth.storage  # noqa: F401
 
 
 def _login(arguments: argparse.Namespace) -> int:
@@ -176,7 +184,10 @@ def _secret(source: str | None) -> str:
         return ""
     if source == "-":
         return getpass.getpass("Client secret: ").strip()
-    return Path(source).read_text(encoding="utf-8").strip()
+    try:
+        return Path(source).read_text(encoding="utf-8").strip()
+    except UnicodeError:
+        raise InstallError(f"{source} is no text in UTF-8") from None
 
 
 def _store(place: "Place", client: "Client", access: str, refresh: str | None, expiry: int) -> None:
@@ -246,8 +257,12 @@ def _show(accounts: _Accounts, path: Path) -> bool:
     return good
 
 
-def _date(moment: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(moment))
+def _date(moment: object) -> str:
+    """A time for people; as it is if it is none."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(moment))  # type: ignore[arg-type]
+    except (OverflowError, ValueError, TypeError, OSError):
+        return str(moment)
 
 
 def _test(arguments: argparse.Namespace) -> int:
@@ -271,7 +286,7 @@ def _test(arguments: argparse.Namespace) -> int:
     except TokenError as failure:
         raise InstallError(failure.reason) from None
     print("access token: there is one")
-    if not arguments.server:
+    if arguments.server is None:
         return 0
     from postfix_smtp.admin.oauth_login import try_server
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 import secrets
 import smtplib
 import time
@@ -20,6 +21,9 @@ _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _PENDING, _SLOWER = "authorization_pending", "slow_down"
 _INTERVAL, _SLOWED = 5, 5
 _VALID = 900
+_LONGEST = 86400
+_SUBMISSION = 587
+_SERVER = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+))(?::([0-9]{1,5}))?")
 #: Google lets devices ask for a few scopes only; mail is not among them.
 _BROWSER_ENDPOINTS = {"google": "https://accounts.google.com/o/oauth2/v2/auth"}
 _REDIRECT = "http://127.0.0.1:8/"
@@ -86,7 +90,8 @@ def log_in(
     where = device.get("verification_uri") or device.get("verification_url")
     if not device.get("device_code") or not device.get("user_code") or not where:
         raise TokenError("the provider's answer has no code")
-    say(f"Open  {clean(str(where))}  in a browser, log in as {client.user}, and enter the code  {device['user_code']}")
+    code = clean(str(device["user_code"]))
+    say(f"Open  {clean(str(where))}  in a browser, log in as {client.user}, and enter the code  {code}")
     interval = _number(device.get("interval"), _INTERVAL)
     until = asked + _number(device.get("expires_in"), _VALID)
     form = client.form(grant_type=_DEVICE_GRANT, device_code=str(device["device_code"]))
@@ -132,15 +137,27 @@ def _log_in_by_hand(web: Web, client: Client, say: Callable[[str], None], ask: C
 
 
 def _number(value: object, default: int) -> float:
-    return float(value) if isinstance(value, (int, float)) and value >= 0 else default
+    """Seconds that the provider names; what is absurd is cut."""
+    return float(min(value, _LONGEST)) if isinstance(value, (int, float)) and value >= 0 else default
+
+
+def server_address(server: str) -> tuple[str, int]:
+    """Host and port from ``HOST``, ``HOST:PORT``, ``[ADDRESS]:PORT``.
+
+    Raises:
+        ValueError: `server` has another form.
+    """
+    found = _SERVER.fullmatch(server)
+    if found is None:
+        raise ValueError("this is not of the form host:port")
+    return found[1] or found[2], int(found[3] or _SUBMISSION)
 
 
 def try_server(server: str, user: str, token: str, web: Web) -> tuple[bool, str]:
     """Log in to an SMTP server with an access token; whether that worked, and what the server said."""
-    host, _, port_text = server.partition(":")
-    port = int(port_text or 587)
     seconds = 30
     try:
+        host, port = server_address(server)
         if port == 465:
             session: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=seconds, context=web.context)
         else:
@@ -162,5 +179,5 @@ def try_server(server: str, user: str, token: str, web: Web) -> tuple[bool, str]
                 reason = f" ({exchange.refusal})"
                 code, said = session.docmd(base64.b64encode(answer).decode())
             return code == 235, f"{name}: {code} {clean(said.decode('utf-8', 'replace'))}{reason}"
-    except (OSError, smtplib.SMTPException, SaslError) as failure:
+    except (OSError, smtplib.SMTPException, SaslError, ValueError) as failure:
         return False, clean(str(failure))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from postfix_smtp.admin.command import main
 
+PROJECT = Path(__file__).resolve().parents[2]
 MAIN_CF = """\
 compatibility_level = 3.6
 queue_directory = {0}/queue

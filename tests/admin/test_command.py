@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from admin_support import MASTER_CF, Instance
+from admin_support import MASTER_CF, PROJECT, Instance
 
 from postfix_smtp.admin.executables import InstallError, library_directories, script
 
@@ -117,3 +117,45 @@ def test_an_interpreter_that_no_script_can_name_is_refused() -> None:
 def test_working_directory_is_not_written_into_the_scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", ["", str(tmp_path), *sys.path])
     assert str(tmp_path) not in library_directories()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ("-o queue_directory=/nonexistent", 'chdir("/nonexistent"): No such file or directory'),
+        ("-s 0", "invalid socket_count: 0"),
+        ("-r x", "invalid retirement time: x"),
+        ("-t foo", "unsupported transport type: foo"),
+    ],
+)
+def test_check_finds_what_ends_a_start(
+    instance: Instance, arguments: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    instance.run("install")
+    instance.master_cf(f"smtp unix - - n - - postfix-smtp/smtp {arguments}\nlmtp unix - - n - - postfix-smtp/lmtp\n")
+    assert instance.run("check") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert f"error: smtp/unix: fatal: {text}" in lines
+    assert any(line.startswith("lmtp/unix: postfix-smtp/lmtp") for line in lines), "the others are looked at as well"
+
+
+def test_uninstall_by_force_needs_no_good_master_cf(instance: Instance) -> None:
+    instance.run("install")
+    instance.master_cf("broken\n")
+    assert instance.run("uninstall") == 1
+    assert instance.run("uninstall", "--force") == 0
+    assert not instance.programs.exists()
+
+
+def test_octets_that_are_no_text_can_be_shown(instance: Instance) -> None:
+    (instance.config / "master.cf").write_bytes(b"sm\xfftp unix - - n - - postfix-smtp/smtp\n")
+    options = [f"--config-directory={instance.config}", f"--daemon-directory={instance.daemons}"]
+    result = subprocess.run(
+        [sys.executable, "-m", "postfix_smtp.admin.command", "check", *options, f"--postconf={instance.postconf}"],
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict", "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert "sm\\udcfftp/unix: postfix-smtp/smtp, 100 processes" in result.stdout

@@ -3,16 +3,18 @@
 import json
 import os
 import pwd
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from admin_support import Instance
+from admin_support import PROJECT, Instance
 
 from compat.oauth_endpoint import Behaviour, OAuthEndpoint
-from postfix_smtp.admin.oauth_login import Client, log_in
+from postfix_smtp.admin.oauth_login import Client, log_in, server_address, try_server
 from postfix_smtp.sasl.oauth.endpoint import Web, no_trust
 from postfix_smtp.sasl.oauth.errors import TokenError
 
@@ -180,3 +182,65 @@ def test_where_devices_get_no_code_the_user_carries_the_answer() -> None:
     assert web.forms[0]["code"] == "the-code"
     with pytest.raises(TokenError, match="access was not granted"):
         log_in(web, client, said.append, lambda _: "http://127.0.0.1:8/?error=access_denied&state=x")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("a.example", ("a.example", 587)), ("127.0.0.1:25", ("127.0.0.1", 25)), ("[::1]:465", ("::1", 465))],
+)
+def test_server_addresses(text: str, address: tuple[str, int]) -> None:
+    assert server_address(text) == address
+
+
+@pytest.mark.parametrize("server", ["", ":", ":25", "a:", "a:x", "a:-1", "[::1", "::1", "a..b", "x" * 64])
+def test_bad_server_addresses_are_told(server: str) -> None:
+    accepted, told = try_server(server, USER, "token", Web(no_trust(), 5))
+    assert not accepted
+    assert told
+
+
+def test_client_secret_that_is_no_text(instance: Instance, capsys: pytest.CaptureFixture[str]) -> None:
+    (instance.root / "secret").write_bytes(b"\xff")
+    options = ("--user=u", "--client-id=c", f"--client-secret-file={instance.root / 'secret'}")
+    assert instance.run("oauth", "login", "google", *options) == 1
+    assert "is no text in UTF-8" in capsys.readouterr().err
+
+
+def test_client_secret_is_asked_for_in_vain(
+    instance: Instance, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", nobody)
+    options = ("--user=u", "--client-id=c", "--client-secret-file=-")
+    assert instance.run("oauth", "login", "google", *options) == 1
+    assert capsys.readouterr().err == "postfix-smtp: no more input\n"
+
+
+def test_absurd_expiry_is_shown_as_it_is(instance: Instance, capsys: pytest.CaptureFixture[str]) -> None:
+    file = instance.root / "data" / "absurd"
+    file.write_text('{"access_token": "x", "expiry": "99999999999999999999"}')
+    file.chmod(0o644)
+    assert instance.run("oauth", "status", str(file)) == 0
+    assert "good until 1e+20" in capsys.readouterr().out
+
+
+def test_the_service_user_needs_no_way_to_the_interpreter(instance: Instance) -> None:
+    script = (
+        "import os, sys\n"
+        "from postfix_smtp.admin import command\n"
+        "os.seteuid = lambda _: sys.meta_path.clear()\n"
+        "sys.exit(command.main(sys.argv[1:]))\n"
+    )
+    options = [f"--config-directory={instance.config}", f"--daemon-directory={instance.daemons}"]
+    command = [sys.executable, "-c", script, "oauth", "status", *options, f"--postconf={instance.postconf}", "/missing"]
+    result = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert result.stdout == "/missing\n    error: open token file /missing: No such file or directory\n"
