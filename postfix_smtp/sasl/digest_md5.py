@@ -140,7 +140,11 @@ def _check_buffer(value: bytes, *, again: bool) -> None:
 
 
 def _directives(challenge: bytes) -> Iterator[tuple[bytes | None, bytes]]:
-    """Yield names, in lower case, and values; None in place of a name: what follows cannot be read."""
+    """Yield names, in lower case, and values; None in place of a name: what follows cannot be read.
+
+    To the library a NUL is the end.
+    """
+    challenge = challenge.partition(b"\0")[0]
     position = 0
     while position < len(challenge):
         if challenge[position : position + 1] == b",":

@@ -62,12 +62,14 @@ class External(Exchange):
 
 
 class Anonymous(Exchange):
-    """RFC 4505: the trace is a mail address of nobody at this host."""
+    """RFC 4505: the trace is a mail address at this host, of nobody or of the authorisation identity."""
 
     def initial(self) -> bytes:
         """The trace."""
         self.finished = True
-        return b"anonymous@" + to_octets(socket.gethostname())
+        who = self._identity
+        name = (who.user if who.authorize else "") or "anonymous"
+        return to_octets(f"{name}@{socket.gethostname()}")
 
     def answer(self, challenge: bytes) -> bytes:
         """Never asked."""

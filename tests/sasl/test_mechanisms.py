@@ -57,6 +57,8 @@ class TestSimple:
     def test_anonymous_leaves_a_trace(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("socket.gethostname", lambda: "host.example")
         assert Anonymous("ANONYMOUS", WHO).initial() == b"anonymous@host.example"
+        assert Anonymous("ANONYMOUS", AUTHORIZED).initial() == b"user@host.example"
+        assert Anonymous("ANONYMOUS", Identity("", "secret", authorize=True)).initial() == b"anonymous@host.example"
 
     def test_passwords_do_not_show_in_representations(self) -> None:
         assert "secret" not in repr(WHO)
@@ -131,6 +133,7 @@ class TestDigestMd5:
             ("", "no server challenge", "generic failure"),
             ("hello", "Parse error", "authentication failure"),
             ('realm="a', "Parse error", "authentication failure"),
+            ("\0\0", "Must see 'algorithm' once. Didn't see at all", "generic failure"),
             ("s=c2FsdA==,i=4096", "Parse error", "authentication failure"),
             ("nonce=a(b),algorithm=md5-sess", "Parse error", "authentication failure"),
             ('nonce="x"', "Must see 'algorithm' once. Didn't see at all", "generic failure"),
