@@ -218,9 +218,14 @@ async def _ask_udp(query: dns.message.QueryMessage, wire: bytes, server: tuple[s
             # Only an answer to this very question counts: another ID is an old answer, or a forged one.
             if received[:2] != wire[:2]:
                 continue
-            response = dns.message.from_wire(received, ignore_trailing=True, raise_on_truncation=False)
+            response = _decoded(received)
             if query.is_response(response):
                 return response
+
+
+def _decoded(octets: bytes) -> dns.message.Message:
+    """A message with its records as they came, those included that are there twice."""
+    return dns.message.from_wire(octets, ignore_trailing=True, one_rr_per_rrset=True)
 
 
 async def _ask_tcp(query: dns.message.QueryMessage, wire: bytes, server: tuple[str, int]) -> dns.message.Message:
@@ -229,7 +234,7 @@ async def _ask_tcp(query: dns.message.QueryMessage, wire: bytes, server: tuple[s
         await loop.sock_connect(sock, server)
         await loop.sock_sendall(sock, struct.pack("!H", len(wire)) + wire)
         (length,) = struct.unpack("!H", await _read_exactly(loop, sock, 2))
-        response = dns.message.from_wire(await _read_exactly(loop, sock, length), ignore_trailing=True)
+        response = _decoded(await _read_exactly(loop, sock, length))
         if not query.is_response(response):
             raise dns.exception.FormError
         return response

@@ -125,3 +125,18 @@ add(
     messages=[message('"a..b"@dest.test', via="smtp"), message("plain@dest.test")],
     servers=[],
 )
+
+add(
+    "chance/address-twice",
+    dns={"mx1.dest.test": [("A", "192.0.2.1"), ("A", "192.0.2.1"), ("A", "192.0.2.2"), ("A", "192.0.2.1")]},
+    servers=[],
+)
+add(
+    "chance/records-mixed",
+    dns={
+        "dest.test": [("MX", 10, "mx1.dest.test."), ("MX", 5, "mx2.dest.test."), ("MX", 10, "mx1.dest.test.")],
+        "mx2.dest.test": [("A", "192.0.2.2"), ("A", "192.0.2.3"), ("A", "192.0.2.2")],
+    },
+    main={"smtp_mx_address_limit": "0"},
+    servers=[],
+)
