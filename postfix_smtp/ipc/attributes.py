@@ -17,6 +17,8 @@ from postfix_smtp.text import to_octets
 LIST_END = b"\0"
 MAX_GROUP = 1024  #: entries of a HASH, and words of an ARGV
 _NUMBER = re.compile(rb"[ \t\n\v\f\r]*[+-]?[0-9]+")
+_LARGEST = (1 << 64) - 1
+_SURE_DIGITS = 19  # so many are always less
 
 
 class Kind(Enum):
@@ -141,11 +143,13 @@ class ListError(Exception):
     Attributes:
         empty: the stream ended before the first octet, which is not worth a warning, and no error where nothing was
             wanted but an announcement.
+        stopped: another attribute, or the end of the list, came where a wanted one was due; likewise no error there.
     """
 
-    def __init__(self, empty: bool = False) -> None:
+    def __init__(self, empty: bool = False, stopped: bool = False) -> None:
         super().__init__()
         self.empty = empty
+        self.stopped = stopped
 
 
 class _NeedMore(Exception):
@@ -165,6 +169,14 @@ def _number(octets: bytes | bytearray) -> int:
     # int() would take underscores and trailing white space as well
     if not octets.isdigit() and not _NUMBER.fullmatch(octets):
         raise ValueError
+    if len(octets) > _SURE_DIGITS:
+        # As strtoul() does it; int() has its own idea of too many digits
+        digits = octets.lstrip(b" \t\n\v\f\r")
+        sign = -1 if digits[:1] == b"-" else 1
+        digits = digits.lstrip(b"+-").lstrip(b"0")
+        if len(digits) > _SURE_DIGITS + 1 or int(digits or b"0") > _LARGEST:
+            return _LARGEST
+        return sign * int(digits or b"0")
     return int(octets)
 
 
@@ -250,7 +262,7 @@ class Decoder:
         self._start = scan.position
         scan.report()
         if scan.found < len(layout.wanted):
-            raise ListError
+            raise ListError(stopped=True)
         return values
 
     def take_pending(self) -> bytes:

@@ -28,13 +28,16 @@ async def exchange(
         try:
             await channel.receive(protocol)
         except ListError as broken:
-            if not broken.empty:
+            if not broken.empty and not broken.stopped:
                 log.warning(f"read {name}: {error_text(channel.error)}")
                 return None
             if channel.error:
                 log.warning(f"write {name}: {error_text(channel.error)}")
                 return None
-            # A server that closed at once passes: writing will fail
+            # A server that closed at once passes: writing will fail. So does one that announced something else than a
+            # protocol: the warning is all.
+        # Postfix's stream forgets what it has not read when it turns to writing
+        channel.take_pending()
         try:
             await channel.send(request)
             return await channel.receive(reply)

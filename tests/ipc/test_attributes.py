@@ -70,10 +70,24 @@ def test_value_is_cut_at_nul() -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [(b"-1", -1), (b"+1", 1), (b" \t12", 12), (b"4294967295", -1), (b"4294967296", 0), (b"2147483648", -(2**31))],
+    [
+        (b"-1", -1),
+        (b"+1", 1),
+        (b" \t12", 12),
+        (b"4294967295", -1),
+        (b"4294967296", 0),
+        (b"2147483648", -(2**31)),
+        (b"0" * 5000 + b"7", 7),
+        (b"-00000000000000000000001", -1),
+    ],
 )
 def test_int_is_read_modulo_2_32(text: bytes, number: int) -> None:
     assert read(b"status\0" + text + b"\0\0", STATUS) == [number]
+
+
+@pytest.mark.parametrize("text", [b"18446744073709551616", b"-18446744073709551616", b"9" * 5000, b" +" + b"9" * 25])
+def test_numbers_too_large_for_64_bits_are_the_largest(text: bytes) -> None:
+    assert read(b"status\0" + text + b"\0\0", STATUS) == [-1]
 
 
 @pytest.mark.parametrize("text", [b"", b"1 ", b"1_0", b"0x1", b"one", b"--1", b"1.0"])

@@ -143,6 +143,27 @@ def test_bounce_service_that_fails(
     assert [text.replace("Connection reset by peer", "Broken pipe") for text in warnings(caplog)] == texts
 
 
+@pytest.mark.parametrize(
+    ("announced", "text"),
+    [
+        (b"protocol\0delivery_status_protocol\0more\0less\0\0", "more"),
+        (b"some\0thing\0\0", "some"),
+        (b"\0", ""),
+    ],
+)
+def test_announcement_that_says_something_else_passes(
+    queue: Path, caplog: pytest.LogCaptureFixture, announced: bytes, text: str
+) -> None:
+    """A warning is all; what is left of the list does not get into the way of the reply."""
+    with ScriptedService(queue / "private/bounce", [("send", announced), ("read", BOUNCE), STATUS_OK, ("eof", None)]):
+        assert bounce()
+    (warning,) = warnings(caplog)
+    if text:
+        assert warning.startswith(f"unexpected attribute {text} from private/bounce socket (expecting: ")
+    else:
+        assert warning == "missing attribute protocol in input from private/bounce socket"
+
+
 def test_bounce_service_that_is_silent(queue: Path, caplog: pytest.LogCaptureFixture) -> None:
     client = BounceClient(IpcSettings(timeout=0.05))
     with ScriptedService(queue / "private/bounce", [("eof", None)]):
