@@ -174,6 +174,12 @@ def test_a_soft_failure_on_the_last_server_is_deferred() -> None:
     assert reporter.reply() == type(reporter.reply())(False, None)
 
 
+def test_a_lost_session_is_logged_although_everybody_waits_for_the_next_server() -> None:
+    events, _ = run(session(failed(0, SOFT), all_failed(LOST)))
+    assert [event for event in events if event.startswith("log")][-1].endswith("lost connection")
+    assert sum("lost connection" in event for event in events) == 1
+
+
 def test_a_failure_of_all_is_noted_once_and_order_is_kept() -> None:
     events, reporter = run(session(failed(1, SOFT), all_failed(LOST)), recipients="abc")
     assert events == ["log QID: host said: 450 4.2.0 later", "log QID: lost connection"]

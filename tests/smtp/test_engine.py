@@ -119,6 +119,11 @@ class TestReplies:
     def test_status_comes_from_the_last_line(self, line: str, status: str) -> None:
         assert self.greet(line).dsn.status == status
 
+    def test_total_that_is_too_long_is_shown_from_its_start(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.WARNING):
+            self.greet("450-first\n450-" + "x" * 1100 + "\n450-" + "x" * 1100 + "\n450 last")
+        assert caplog.messages == [f"{HOST}:25: multi-line response longer than 2048 450-first\n450-{'x' * 16}..."]
+
     def test_endless_line_ends_the_input_in_newer_versions(self, caplog: pytest.LogCaptureFixture) -> None:
         script = Script(Engine(PEER, NEWEST))
         with caplog.at_level(logging.WARNING):
@@ -265,6 +270,12 @@ class TestKeeping:
         script.run(script.engine.transaction(envelope()), "250 m\n250 a\n354 d", "250 ok\n250 once more")
         assert not script.engine.is_reusable
         assert script.sent.endswith(b"QUIT\r\n")
+
+    def test_misunderstanding_that_is_read_too_late_sends_no_quit(self) -> None:
+        script = self.kept()
+        script.run(script.engine.transaction(envelope()), "250 m\n501 5.1.3 r\n354 d", "250 ok")
+        assert not script.engine.is_reusable
+        assert script.sent.endswith(b"DATA\r\n.\r\n")
 
     def test_garbage_after_the_dot_forbids_keeping(self) -> None:
         script = self.kept()
