@@ -13,5 +13,7 @@ The way of one comparison:
 4. :mod:`~compat.sidebyside.normal_form` masks what differs from run to run (queue ids, dates, process ids, delays),
    and the observations are compared section by section.
 
-It needs root and an installed Postfix. ``python -m compat.sidebyside --help`` runs single scenarios by hand.
+It needs root and an installed Postfix. ``python -m compat.sidebyside --help`` runs single scenarios by hand;
+``python -m compat.sidebyside.fuzz --help`` makes scenarios up (:mod:`~compat.sidebyside.random_scenarios`) and those
+that differ as small as possible.
 """

@@ -1,9 +1,10 @@
 """Runs inside new namespaces: takes tasks on standard input, answers on standard output, a line of JSON each.
 
-A task is ``{"scenarios": directory, "name": ..., "agent": "postfix" or "ours"}``, the answer a
-:class:`~compat.sidebyside.run.Result`.
+A task is ``{"scenarios": directory, "name": ..., "agent": "postfix" or "ours"}``, or instead of directory and name
+``"scenario"``, a Python literal; the answer is a :class:`~compat.sidebyside.run.Result`.
 """
 
+import ast
 import asyncio
 import json
 import os
@@ -56,7 +57,10 @@ async def _serve(tasks: BinaryIO, answers: TextIO) -> None:
 
 async def _run(task: dict[str, Any], observations: Observations, names: NameServer) -> Result:
     try:
-        scenario = load(Path(task["scenarios"]))[task["name"]]
+        if "scenario" in task:
+            scenario = ast.literal_eval(task["scenario"])
+        else:
+            scenario = load(Path(task["scenarios"]))[task["name"]]
         return await Run(scenario, task["agent"], observations, names).go()
     except Exception as failure:
         return Result(error=f"the runner failed: {failure!r}")
