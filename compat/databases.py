@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 _USER = "nobody"
@@ -53,14 +53,18 @@ def _user() -> str | None:
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], directory: Path, port: int) -> Iterator[None]:
+def _running(
+    command: Sequence[str], directory: Path, port: int, ready: Callable[[], bool] = lambda: True
+) -> Iterator[None]:
+    """A server, as soon as it accepts connections and is `ready` for queries."""
     with open(directory / "log", "wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, user=_user(), cwd="/")
     try:
         deadline = time.monotonic() + _PATIENCE
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
+                if ready():
+                    break
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((directory / "log").read_text(errors="replace"))
             time.sleep(0.05)
@@ -116,7 +120,9 @@ def postgresql(directory: Path, script: str) -> Iterator[int]:
     _run([*single, "postgres"], "CREATE DATABASE mail;\n\n")
     _run([*single, "mail"], script.replace(";\n", ";\n\n"))
     command = _command("postgres", "-D", str(data), "-p", str(port), "-k", str(directory), "-h", "127.0.0.1")
-    with _running(command, directory, port):
+    # It accepts connections while it still refuses all queries
+    status = data / "postmaster.pid"
+    with _running(command, directory, port, lambda: "ready" in status.read_text().split()):
         yield port
 
 

@@ -20,7 +20,10 @@ def test_burst_arrives_completely_and_once(postfix: None) -> None:
 @pytest.mark.sidebyside
 def test_reload_in_the_middle_loses_nothing_and_delays_nothing(postfix: None) -> None:
     found = outcome("reload")
-    assert (found["lost"], found["twice"], found["queue"], found["warnings"]) == ([], [], [], [])
+    assert (found["lost"], found["twice"], found["queue"]) == ([], [], [])
+    # scache(8) obeys a reload as well, now and then while somebody talks to it: the second attempt meets its successor
+    talking = "postfix/smtp: warning: problem talking to service private/scache: Connection reset by peer"
+    assert [line for line in found["warnings"] if line != talking] == []
     assert found["pause"] < 5
 
 
