@@ -157,6 +157,29 @@ class ColdStart:
         return {"ms": statistics.median(times), "CPU ms": statistics.median(used)}
 
 
+@dataclass(frozen=True, slots=True)
+class WarmStart:
+    """From the trigger to the arrival, one message at a time, when a process of the agent is there."""
+
+    tls: bool = False
+    main: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, place: Place, agent: Agent) -> Figures:
+        """Measure."""
+        times = []
+        with _sink(place, tls=self.tls) as sink, Postfix(agent, self.main, groups=place.groups) as postfix:
+            for _ in range(25):
+                before = sink.count("messages")
+                postfix.put([queue_file(4096)])
+                began = time.monotonic()
+                postfix.trigger()
+                until(lambda: sink.count("messages") > before, 20, 0.001)  # noqa: B023 - waits here
+                times.append(1000 * (sink.last - began))
+                until(lambda: not postfix.is_busy(), 10, 0.02)
+                time.sleep(0.05)  # everybody sleeps again
+        return {"ms": statistics.median(times[5:])}
+
+
 def slow_neighbours(place: Place, agent: Agent) -> Figures:
     """Ten deliveries at a time, alone and beside ten into servers that hang, in each state in turn."""
     figures: Figures = {}
@@ -234,6 +257,8 @@ LOADS: dict[str, Callable[[Place, Agent], Figures]] = {
     "memory-1000-hanging": Hanging(1000),
     "cold-start": ColdStart(),
     "cold-start-tls": ColdStart(tls=True, main=_TLS),
+    "warm-start": WarmStart(),
+    "warm-start-tls": WarmStart(tls=True, main=_TLS),
     "slow-neighbours": slow_neighbours,
     "soak": soak,
 }
