@@ -308,7 +308,7 @@ async def serve_once(program: Program, settings: ServerSettings) -> None:
     ]
     for pump in pumps:
         pump.start()
-    channel = Channel(ours, f"{settings.service} socket", settings.ipc_timeout)
+    channel = Channel(ours, "unknown_stream", settings.ipc_timeout)
     connection = greet(channel, settings.options_name)
     if connection is not None:
         await serve(program, connection, lambda: True)

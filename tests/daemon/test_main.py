@@ -173,6 +173,11 @@ def test_one_request_on_standard_input(world: World, separate: bool) -> None:
     assert output == b"protocol\0delivery_request_protocol\0\0" + encode_reply(DeliveryReply(True))
 
 
+def test_standard_input_has_no_name(world: World) -> None:
+    run(world, "-S", octets=b"flags\x003\0other\0\0\0")
+    assert "warning: unexpected attribute other from unknown_stream (expecting: queue_name)" in world.log.texts
+
+
 def test_verbose_start(world: World) -> None:
     run(world, "-S", environment={"MAIL_VERBOSE": "", "GENERATION": "204"})
     assert world.log.texts[0] == "daemon started"
