@@ -250,6 +250,8 @@ class _Maker:
         routes = []
         for number in numbers:
             port = chance.pick(None, None, None, 2525, 587)
+            if self._kept:  # Postfix 3.7 logs the port of the destination for a kept connection to another one
+                port = None
             name = self._host(number, port)
             literal = chance.pick(
                 f"[192.0.2.{number}]", f"[{name}]", name, f"[2001:db8::{number}]", f"192.0.2.{number}"
