@@ -26,7 +26,7 @@ from postfix_smtp.ipc.request import (
 )
 
 PROTOCOL: Final = announcement("delivery_request_protocol")
-ANNOUNCEMENT_OCTETS: Final = encode((("protocol", "delivery_request_protocol"),))
+ANNOUNCEMENT_OCTETS: Final = b"protocol\0delivery_request_protocol\0\0"
 
 
 def _request_layout(options_name: str, other_name: str) -> Layout:

@@ -182,6 +182,7 @@ def test_verbose_start(world: World) -> None:
     run(world, "-S", environment={"MAIL_VERBOSE": "", "GENERATION": "204"})
     assert world.log.texts[0] == "daemon started"
     assert "process generation: 204 (204)" in world.log.texts
+    assert world.log.texts.count("send attr protocol = delivery_request_protocol") == 1
 
 
 @pytest.mark.parametrize("transport", ["inet", "pass"])
