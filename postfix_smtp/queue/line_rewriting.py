@@ -16,7 +16,7 @@ _RUN_MIN = 8
 _RUN_RETRY = 4096
 #: From one record to the next, by length octet; there is no entry for lengths that take two octets.
 _STEPS = tuple(range(2, 130))
-_BATCH = range(32)
+_BATCH = range(64)
 _BATCH_SIZE = len(_BATCH) * _STEPS[-1]
 
 #: Usually there are only a few: the lengths of lines with ten octets.
