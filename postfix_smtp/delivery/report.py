@@ -300,7 +300,7 @@ class Reporter:
             await self._defer(recipient, dsn)
         elif settings.soft_bounce:
             done = False
-            await self._defer(recipient, replace(dsn, status="4" + dsn.status[1:]), "SOFTBOUNCE", flush=False)
+            await self._bounce_softly(recipient, replace(dsn, status="4" + dsn.status[1:]))
         else:
             done = await self._bounce(recipient, dsn)
         self._all_final = self._all_final and done
@@ -312,24 +312,43 @@ class Reporter:
         )
         if recorded and request.flags & RequestFlags.RECORD:
             recorded = await self._trace(recipient, dsn, "failed", recipient.notify)
+            if not recorded:
+                log.warning(f"{request.queue_id}: {settings.trace} service failure")
         if not recorded:
-            reason = f"{settings.bounce} or {settings.trace} service failure"
-            await self._defer(recipient, replace(dsn, status=SERVICE_FAILURE, reason=reason))
+            await self._not_bounced(recipient, dsn)
             return False
         self._log(recipient, dsn, "bounced")
         self._queue_file.mark_done(recipient.offset)
         return True
 
-    async def _defer(self, recipient: Recipient, dsn: Dsn, word: str = "deferred", *, flush: bool = True) -> None:
-        settings, request = self._settings, self._request
-        if not await self._services.bounce.append(settings.defer, request, recipient, dsn, "delayed", recipient.notify):
-            log.warning(f"{request.queue_id}: {settings.defer} service failure")
-        self._log(recipient, dsn, word)
+    async def _bounce_softly(self, recipient: Recipient, dsn: Dsn) -> None:
+        if not await self._record_delay(recipient, dsn):
+            await self._not_bounced(recipient, dsn)
+            return
+        self._log(recipient, dsn, "SOFTBOUNCE")
+        await self._trace_delay(recipient, dsn)
+
+    async def _not_bounced(self, recipient: Recipient, dsn: Dsn) -> None:
+        """Nobody would tell the sender: try again later."""
+        reason = f"{self._settings.bounce} or {self._settings.trace} service failure"
+        await self._defer(recipient, replace(dsn, status=SERVICE_FAILURE, reason=reason))
+
+    async def _defer(self, recipient: Recipient, dsn: Dsn) -> None:
+        if not await self._record_delay(recipient, dsn):
+            log.warning(f"{self._request.queue_id}: {self._settings.defer} service failure")
+        self._log(recipient, dsn, "deferred")
+        await self._trace_delay(recipient, dsn)
+        await self._flush(recipient)
+
+    async def _record_delay(self, recipient: Recipient, dsn: Dsn) -> bool:
+        service, notify = self._settings.defer, recipient.notify
+        return await self._services.bounce.append(service, self._request, recipient, dsn, "delayed", notify)
+
+    async def _trace_delay(self, recipient: Recipient, dsn: Dsn) -> None:
+        request = self._request
         if request.flags & RequestFlags.RECORD and not await self._trace(recipient, dsn, "delayed", recipient.notify):
             for _ in range(2):
-                log.warning(f"{request.queue_id}: {settings.trace} service failure")
-        if flush:
-            await self._flush(recipient)
+                log.warning(f"{request.queue_id}: {self._settings.trace} service failure")
 
     async def _flush(self, recipient: Recipient) -> None:
         services = self._services

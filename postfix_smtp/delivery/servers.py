@@ -240,6 +240,7 @@ class Servers:
         except ConnectError as error:
             reporter.note(error.failure.dsn)
             return Outcome.UNUSABLE
+        plan.connected()
         keep_until = started + tools.smtp.reuse_time_limit if self._may_store else None
         session = Session(Stream(connection), peer, tools.smtp, keep_until=keep_until)
         raised = await self._verbosity.raise_for(peer.name, peer.address)

@@ -59,6 +59,9 @@ class TlsPlan(Protocol):
     def authorizes(self, host: str) -> bool:
         """Whether an MX host may be used (MTA-STS, 3.10.5); logs why not."""
 
+    def connected(self) -> None:
+        """There is a connection now; logs what the plan leaves out on it."""
+
     def in_plaintext(self) -> "TlsPlan":
         """The same server without TLS, after TLS has failed where it is not required."""
 
@@ -127,6 +130,9 @@ class _Plaintext:
 
     def authorizes(self, _host: str) -> bool:
         return True
+
+    def connected(self) -> None:
+        pass
 
     def in_plaintext(self) -> TlsPlan:
         return self

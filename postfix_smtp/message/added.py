@@ -48,9 +48,9 @@ class DeliveryFlags:
             name, _, value = argument.partition("=")
             if name.lower() != "flags" or "=" not in argument:
                 raise FatalError(f"unknown attribute name: {argument}")
-            for index, letter in enumerate(value):
+            for letter in value:
                 if letter not in _KNOWN:
-                    raise FatalError(f'unknown flags={value} value "{value[index:]}" in "{value}"')
+                    raise FatalError(f'unknown {argument} value "{letter}" in "{value}"')
             letters = value
         return cls("D" in letters, "O" in letters, "R" in letters, "X" in letters)
 

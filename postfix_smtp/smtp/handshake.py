@@ -204,9 +204,8 @@ class Handshake:
             elif keyword == "XFORWARD":
                 announced |= keywords.xforward_attributes(rest)
             elif keyword == "AUTH" and context.authenticate:
-                is_first = not announced & features.AUTH
                 announced |= features.AUTH
-                yield from self._read_mechanisms(rest, is_first)
+                yield from self._read_mechanisms(rest)
             elif keyword == "REQUIRETLS" and talk.inside_tls and self._settings.dialect.requiretls:
                 announced |= features.REQUIRETLS
         if announced & features.SMTPUTF8 and not announced & features.EIGHTBITMIME:
@@ -251,11 +250,11 @@ class Handshake:
         else:
             self._talk.size_limit = limit
 
-    def _read_mechanisms(self, offered: str, is_first: bool) -> Flow[None]:
+    def _read_mechanisms(self, offered: str) -> Flow[None]:
         """One AUTH keyword (SASL chapter 4)."""
         words: str = yield FilterMechanisms(offered)
         if not words.strip():
-            if is_first:
+            if not self.mechanisms:
                 endpoint = self._talk.peer.endpoint
                 if offered.strip():
                     log.warning(f"{endpoint} offered no supported AUTH mechanisms: '{offered}'")

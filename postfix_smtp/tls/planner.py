@@ -1,7 +1,7 @@
 """TLS for the delivery agent: the policy of each server, and the means to follow it (TLS chapter 2.8)."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from postfix_smtp import log
@@ -43,6 +43,7 @@ class Plan:
     starter: TlsStarter | None = None
     requiretls: RequireTls = RequireTls.DISABLE
     is_plaintext_retry: bool = False
+    is_unix_domain: bool = False
     report: "SessionReport | None" = None
 
     @property
@@ -58,6 +59,13 @@ class Plan:
     def authorizes(self, host: str) -> bool:
         """Whether an MX host may be used (MTA-STS); logs why not."""
         return is_authorized(self.policy, host, self.settings)
+
+    def connected(self) -> None:
+        """There is a connection now; logs that there will be no opportunistic TLS on it."""
+        if self.is_unix_domain and self.policy.level is Level.MAY:
+            log.warning(
+                "smtp_connect_local: opportunistic TLS encryption is not appropriate for unix-domain destinations."
+            )
 
     def in_plaintext(self) -> "Plan":
         """The same, after TLS has failed where it is not required."""
@@ -180,10 +188,7 @@ class Plans:
             report=report,
         )
         if address is None and policy.level is Level.MAY:
-            log.warning(
-                "smtp_connect_local: opportunistic TLS encryption is not appropriate for unix-domain destinations."
-            )
-            plan = plan.in_plaintext()
+            plan = replace(plan.in_plaintext(), is_unix_domain=True)
         if self._requiretls is not None:
             failure = status.requiretls_failure(policy.level, requiretls, peer.name, self._queue_id)
             if failure is not None:
