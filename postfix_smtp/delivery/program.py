@@ -23,7 +23,7 @@ from postfix_smtp.ipc.settings import IpcSettings
 from postfix_smtp.ipc.verify import VerifyClient
 from postfix_smtp.message.added import DeliveryFlags, added_headers
 from postfix_smtp.message.content import Content
-from postfix_smtp.message.settings import MessageSettings
+from postfix_smtp.message.settings import MessageSettings, propagated_extensions
 from postfix_smtp.queue.file import QueueFile, inspect
 from postfix_smtp.queue.path import QueueSettings
 from postfix_smtp.routing.hosts import HostFinder
@@ -123,8 +123,9 @@ class _Preparation:
         self._tls: Opened | None = None
 
     def open_tables(self) -> None:
-        """Open every table that is opened before the jail."""
+        """Open every table that is opened before the jail, and check what Postfix checks without using it."""
         p = self._p
+        propagated_extensions(p)
         status_filter = self._open_maps("smtp_delivery_status_filter", _LIST, title="smtp_delivery_status_filter")
         if status_filter is not None:
             from postfix_smtp.delivery.status_filter import StatusFilter
@@ -134,6 +135,7 @@ class _Preparation:
         if p.flag("smtp_sasl_auth_enable"):
             self._open_sasl()
         self._open_tls()
+        self._parent_style()
         self._flush = self._open_list("fast_flush_domains", styled=True)
         self._cache = self._open_list("smtp_connection_cache_destinations")
         self._maps["discard"] = self._open_maps("smtp_discard_ehlo_keyword_address_maps", _LIST)
@@ -148,7 +150,7 @@ class _Preparation:
             from postfix_smtp.tls.opening import open_requiretls
 
             open_requiretls(self._tls, self._tables())
-        if self._maps["generic"] is not None and self._local is None:
+        if self._local is None:
             self._local = self._open_list("mydestination")
 
     def finish(self, arguments: Sequence[str]) -> Tooling:

@@ -9,6 +9,7 @@ from postfix_smtp.config.access import Parameters
 from postfix_smtp.errors import FatalError, TableError
 from postfix_smtp.message.address_search import AddressParts, AddressSearch, LocalDomains
 from postfix_smtp.message.addresses import Kind, parse
+from postfix_smtp.message.settings import propagated_extensions
 from postfix_smtp.smtp.quoting import quote_822, unquote_822
 from postfix_smtp.text import to_octets, to_text
 
@@ -37,10 +38,8 @@ class GenericSettings:
     @classmethod
     def from_parameters(cls, parameters: Parameters) -> "GenericSettings":
         """Read the parameters that all of Postfix shares."""
-        propagate = parameters.text("propagate_unmatched_extensions").replace(",", " ").split()
-        return cls(
-            *AddressParts.from_parameters(parameters), propagate="generic" in (name.lower() for name in propagate)
-        )
+        propagate = "generic" in propagated_extensions(parameters)
+        return cls(*AddressParts.from_parameters(parameters), propagate=propagate)
 
     @property
     def parts(self) -> AddressParts:

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from postfix_smtp.config.access import Parameters
+from postfix_smtp.config.lists import mask
 
 #: A limit of 1 would leave no room for text beside the blank that starts a continuation line.
 _LINE_LENGTH_MIN = 2
+_KINDS_OF_TABLE = frozenset({"canonical", "virtual", "alias", "forward", "include", "generic"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +51,13 @@ class MessageSettings:
             offers_8bitmime: the server offers 8BITMIME, or SMTPUTF8 which includes it.
         """
         return self.conversion and not offers_8bitmime and encoding != "7bit"
+
+
+def propagated_extensions(parameters: Parameters) -> frozenset[str]:
+    """The kinds of table whose results get the extension of the address that was looked up.
+
+    Raises:
+        FatalError: ``propagate_unmatched_extensions`` has an unknown name.
+    """
+    name = "propagate_unmatched_extensions"
+    return mask(name, parameters.text(name), _KINDS_OF_TABLE)

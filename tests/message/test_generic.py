@@ -32,10 +32,16 @@ def lookups(address: str, rules: str = "inline:{{nothing = x}}", **settings: Any
 
 
 def test_settings_are_read_from_the_parameters() -> None:
-    values = {"recipient_delimiter": "+-", "propagate_unmatched_extensions": "canonical,Generic"}
+    values = {"recipient_delimiter": "+-", "propagate_unmatched_extensions": "canonical,generic"}
     assert GenericSettings.from_parameters(FakeParameters(values)) == GenericSettings(
         "origin.example", "+-", frozenset({"postmaster", "mailer-daemon", "double-bounce"}), True, True
     )
+
+
+@pytest.mark.parametrize("value", ["foo", "canonical, Generic"])
+def test_unknown_kinds_of_table_are_fatal(value: str) -> None:
+    with pytest.raises(FatalError, match=r'unknown propagate_unmatched_extensions value "(foo|Generic)" in'):
+        GenericSettings.from_parameters(FakeParameters({"propagate_unmatched_extensions": value}))
 
 
 def test_keys_are_tried_from_the_whole_address_to_the_domain() -> None:
