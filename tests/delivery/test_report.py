@@ -246,6 +246,28 @@ def test_a_bounce_service_that_fails_makes_it_a_deferral() -> None:
     assert not reporter.reply().all_final
 
 
+def test_a_soft_bounce_that_cannot_be_recorded_is_a_bounce_that_failed() -> None:
+    events, reporter = run(session(failed(0, HARD), final=True), soft_bounce=True, broken=("defer",))
+    assert events == [
+        "defer a delayed 4.1.1 (host said: 550 5.1.1 no)",
+        "defer a delayed 4.3.0 (bounce or trace service failure)",
+        "log QID: defer service failure",
+        "log a deferred (bounce or trace service failure)",
+    ]
+    assert not reporter.reply().all_final
+
+
+def test_a_trace_service_that_fails_makes_a_bounce_a_deferral() -> None:
+    events, _ = run(session(failed(0, HARD)), flags=RequestFlags.MARK_DONE | RequestFlags.RECORD, broken=("trace",))
+    assert events[0].startswith("bounce a failed 5.1.1")
+    assert events[1].startswith("trace a failed 5.1.1")
+    assert events[2:5] == [
+        "log QID: trace service failure",
+        "defer a delayed 4.3.0 (bounce or trace service failure)",
+        "log a deferred (bounce or trace service failure)",
+    ]
+
+
 def test_a_defer_service_that_fails_is_warned_about() -> None:
     events, _ = run(session(failed(0, SOFT), final=True), broken=("defer",))
     assert events[1:] == ["log QID: defer service failure", "log a deferred (host said: 450 4.2.0 later)"]

@@ -140,3 +140,21 @@ add(
     main={"smtp_mx_address_limit": "0"},
     servers=[],
 )
+
+# Each AUTH line without a mechanism of use is warned about until there is one
+add(
+    "chance/auth-lines-of-no-use",
+    main={"smtp_sasl_auth_enable": "yes", "smtp_sasl_password_maps": "inline:{ {dest.test = user:secret} }"},
+    servers=[{"at": "192.0.2.1:25", "kw": ["AUTH FOO", "AUTH", "AUTH BAR BAZ"]}],
+)
+
+# There is no opportunistic TLS on a connection that was not made
+for name in ("missing", "lmtp"):
+    add(
+        f"chance/opportunistic-over-unix-{name}",
+        main={
+            "default_transport": f"lmtp:unix:/run/sidebyside/sockets/{name}",
+            "lmtp_tls_security_level": "may",
+        },
+        servers=[{"at": "unix:/run/sidebyside/sockets/lmtp", "lmtp": True}],
+    )
