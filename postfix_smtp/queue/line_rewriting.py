@@ -16,8 +16,9 @@ _RUN_MIN = 8
 _RUN_RETRY = 4096
 #: From one record to the next, by length octet; there is no entry for lengths that take two octets.
 _STEPS = tuple(range(2, 130))
-_BATCH = range(64)
-_BATCH_SIZE = len(_BATCH) * _STEPS[-1]
+_LONGEST_SHORT = _STEPS[-1]
+#: Lines that are rewritten without a look at how much is left: many, and a few towards the end.
+_BATCHES = (range(64), range(6))
 
 #: Usually there are only a few: the lengths of lines with ten octets.
 _LINE_FEEDS = range(200)
@@ -102,25 +103,26 @@ def _rewrite_short(buffer: bytearray, position: int, end: int) -> tuple[int, int
     Returns:
         where the first record is that was not rewritten, and from where on to look for runs again.
     """
-    line, steps, batch = LINE, _STEPS, _BATCH
-    last = end - _BATCH_SIZE
+    line, steps = LINE, _STEPS
     retry_runs_at = 0
     try:
-        while position < last:
-            step = steps[buffer[position + 1]]
-            if buffer[position + step + 1] == step - 2 and position >= retry_runs_at:
-                run = _rewrite_run(buffer, position, end, step - 2, False, False)
-                if run:
-                    position += run * step
-                    continue
-                retry_runs_at = position + _RUN_RETRY
-            for _ in batch:
-                if buffer[position] != line:
-                    return position, retry_runs_at
+        for batch in _BATCHES:
+            last = end - len(batch) * _LONGEST_SHORT
+            while position < last:
                 step = steps[buffer[position + 1]]
-                buffer[position] = 13
-                buffer[position + 1] = 10
-                position += step
+                if buffer[position + step + 1] == step - 2 and position >= retry_runs_at:
+                    run = _rewrite_run(buffer, position, end, step - 2, False, False)
+                    if run:
+                        position += run * step
+                        continue
+                    retry_runs_at = position + _RUN_RETRY
+                for _ in batch:
+                    if buffer[position] != line:
+                        return position, retry_runs_at
+                    step = steps[buffer[position + 1]]
+                    buffer[position] = 13
+                    buffer[position + 1] = 10
+                    position += step
     except IndexError:
         pass  # a line of 128 octets or more
     return position, retry_runs_at
