@@ -10,8 +10,6 @@ _OCTETS = [bytes((octet,)) for octet in range(256)]
 _ENCODED = [b"=%02X" % octet for octet in range(256)]
 _BLANKS = b" \t"
 
-
-_TRAILING_BLANK = re.compile(rb"[ \t]$", re.MULTILINE)
 _SAFE_OR_LF = bytes(octet for octet in range(256) if octet == 0x0A or not _UNSAFE.match(bytes((octet,))))
 #: Replacing an octet everywhere costs about as much as this many calls for single ones in as many kB.
 _CALLS_PER_PASS = 20
@@ -62,7 +60,9 @@ class QuotedPrintable:
             else:
                 joined = _UNSAFE_BUT_LF.sub(_encoded, joined)
         # A blank is one unit, encoded or not: doing it before lines are broken makes no difference.
-        joined = _TRAILING_BLANK.sub(_encoded, joined)
+        joined = joined.replace(b" \n", b"=20\n").replace(b"\t\n", b"=09\n")
+        if joined.endswith((b" ", b"\t")):
+            joined = joined[:-1] + _ENCODED[joined[-1]]
         lines: list[bytes] = []
         for line in joined.split(b"\n"):
             if len(line) > _FULL:
