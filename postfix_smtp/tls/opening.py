@@ -59,8 +59,7 @@ def open_tls(parameters: Parameters, opener: "Callable[[], Opener]") -> Opened |
     general, wanted = general_level(LevelSettings.from_parameters(p))
     opened = Opened(p, general)
     if not wanted:
-        reports = p.version >= _REPORTS_SINCE and p.flag("smtp_tlsrpt_enable")
-        if p.version < _STATUS_SINCE and not reports:
+        if p.version < _STATUS_SINCE and not _reports_are_wanted(p):
             return None
         _load_late_modules(p, has_engine=False)
         return opened
@@ -113,7 +112,10 @@ def _open_tables(opened: Opened, opener: "Callable[[], Opener]") -> None:
 def _load_late_modules(p: Parameters, *, has_engine: bool) -> None:
     """Import now what is needed in the jail."""
     import postfix_smtp.tls.dane
+    import postfix_smtp.tls.loglevel
     import postfix_smtp.tls.planner
+    import postfix_smtp.tls.policy
+    import postfix_smtp.tls.trust_anchors
 
     if has_engine:
         import postfix_smtp.tls.session_cache
@@ -121,8 +123,12 @@ def _load_late_modules(p: Parameters, *, has_engine: bool) -> None:
         from postfix_smtp.tls.certificate import load_codecs
 
         load_codecs()
-    if p.version >= _REPORTS_SINCE and p.flag("smtp_tlsrpt_enable"):
+    if _reports_are_wanted(p):
         import postfix_smtp.tls.tlsrpt  # noqa: F401
+
+
+def _reports_are_wanted(p: Parameters) -> bool:
+    return p.version >= _REPORTS_SINCE and p.flag("smtp_tlsrpt_enable")
 
 
 def open_requiretls(opened: Opened, opener: "Opener") -> None:
@@ -158,7 +164,7 @@ def finish_tls(opened: Opened, resolver: "Resolver | None") -> "Planner":
         log_records=log_records,
     )
     reporting = None
-    if p.version >= _REPORTS_SINCE:
+    if _reports_are_wanted(p):
         from postfix_smtp.tls.tlsrpt import TlsRpt, TlsRptSettings
 
         reports = TlsRptSettings.from_parameters(p, dns=resolver is not None, validate=settings.dnssec)

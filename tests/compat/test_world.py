@@ -88,8 +88,22 @@ privileges.give_up_root = give_up_root
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_nothing_is_imported_in_the_jail() -> None:
-    with World(prepare=FORBID_IMPORTS) as world, SmtpServer([sink_script(), REJECTING]) as server:
+@pytest.mark.parametrize("version", ["3.7.11", "3.8.6", "3.9.0", "3.10.3", "3.11.0"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"smtp_tls_security_level": "may"},
+        {"smtp_tls_security_level": "dane", "smtp_dns_support_level": "dnssec"},
+        {"smtp_tls_security_level": "may", "smtp_tlsrpt_enable": "yes", "smtp_tlsrpt_socket_name": "tlsrpt"},
+    ],
+    ids=["plaintext", "may", "dane", "tlsrpt"],
+)
+def test_nothing_is_imported_in_the_jail(version: str, settings: dict[str, str]) -> None:
+    with (
+        World(prepare=FORBID_IMPORTS, version=version, main_cf=settings) as world,
+        SmtpServer([sink_script(), REJECTING]) as server,
+    ):
         os.chmod(world.directory, 0o755)
         world.start(ServiceLine(chroot=True, unprivileged=True))
         for _ in range(2):
@@ -100,4 +114,4 @@ def test_nothing_is_imported_in_the_jail() -> None:
         os.chown(world.queue / "active" / delivery.queue_id, *world.owner)
         world.deliver(delivery)
         assert [text for text in world.log.texts if "import of" in text or "Traceback" in text] == []
-        assert [call.service for call in world.recorder.calls][:1] == ["bounce"]
+        assert "bounce" in [call.service for call in world.recorder.calls]
