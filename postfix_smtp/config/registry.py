@@ -8,6 +8,8 @@ import os
 from typing import NamedTuple
 
 GLOBAL, PROGRAM, TLS = "global", "program", "tls"
+#: Set by the program itself, or evaluated by whoever uses them.
+_NOT_EVALUATED = ("preset", "late")
 # Two tables may have parameters in one stage: Postfix's come first.
 _TABLES = ("parameters.tsv", "own_parameters.tsv")
 
@@ -48,7 +50,7 @@ def parameters(program: str, version: tuple[int, ...]) -> list[Parameter]:
                 stage = line[9:]
             continue
         name, lmtp_name, kind, default, lmtp_default, low, high, unit, first, last, _ = line.split("\t")
-        if name == "name" or stage == "preset":
+        if name == "name" or stage in _NOT_EVALUATED:
             continue
         spelling = name
         if lmtp and lmtp_name != "=":
