@@ -31,6 +31,10 @@ class TlsFailure(Exception):
 class TlsLayer(Protocol):
     """Client side of a TLS session without I/O."""
 
+    @property
+    def closing_seconds(self) -> float:
+        """How long to wait for the peer's closing alert, 0: not at all (``tls_fast_shutdown_enable``)."""
+
     def handshake(self) -> bool:
         """Go as far as possible; True when the handshake is complete. Raises TlsFailure."""
 
@@ -434,7 +438,7 @@ class Stream:
             layer.shutdown()
             with contextlib.suppress(OSError):
                 self._sock.send(layer.output())
-                patience = getattr(layer, "closing_seconds", 0.0)
+                patience = layer.closing_seconds
         self._release()
         if layer is not None and patience and not layer.is_closed:
             from postfix_smtp.tls.closing import Farewell

@@ -20,6 +20,7 @@ class MemoryTls:
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=server)
         self.is_closed = False
+        self.closing_seconds = 0.0
 
     def handshake(self) -> bool:
         try:
