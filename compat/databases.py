@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from compat.ports import ReservedPort
+
 _USER = "nobody"
 _PATIENCE = 30.0
 _PATHS = ["/usr/sbin", "/usr/bin", *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
@@ -27,13 +29,6 @@ def program(name: str) -> str | None:
 def installed(*names: str) -> bool:
     """Whether all these programs are there."""
     return all(program(name) for name in names)
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _command(name: str, *arguments: str) -> list[str]:
@@ -89,7 +84,9 @@ def _own(directory: Path) -> None:
 def mariadb(directory: Path, script: str) -> Iterator[int]:
     """A MariaDB server with the database ``mail`` made by `script`; user ``postfix``, password ``secret``. Its port."""
     _own(directory)
-    data, port = directory / "data", free_port()
+    data = directory / "data"
+    reserved = ReservedPort()
+    port = reserved.number
     _run(
         _command("mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal")
     )
@@ -106,7 +103,7 @@ def mariadb(directory: Path, script: str) -> Iterator[int]:
         *("--bind-address=127.0.0.1", f"--pid-file={directory}/pid", f"--init-file={start}", "--skip-name-resolve"),
         *("--innodb-buffer-pool-size=8M", "--skip-log-bin"),
     )
-    with _running(command, directory, port):
+    with reserved, _running(command, directory, port):
         yield port
 
 
@@ -114,7 +111,9 @@ def mariadb(directory: Path, script: str) -> Iterator[int]:
 def postgresql(directory: Path, script: str) -> Iterator[int]:
     """A PostgreSQL server with the database ``mail`` made by `script`; user ``postfix``. Its port."""
     _own(directory)
-    data, port = directory / "data", free_port()
+    data = directory / "data"
+    reserved = ReservedPort()
+    port = reserved.number
     _run(_command("initdb", "-D", str(data), "-U", "postfix", "--auth=trust", "-E", "UTF8", "--locale=C"))
     single = _command("postgres", "--single", "-j", "-D", str(data))
     _run([*single, "postgres"], "CREATE DATABASE mail;\n\n")
@@ -122,7 +121,7 @@ def postgresql(directory: Path, script: str) -> Iterator[int]:
     command = _command("postgres", "-D", str(data), "-p", str(port), "-k", str(directory), "-h", "127.0.0.1")
     # It accepts connections while it still refuses all queries
     status = data / "postmaster.pid"
-    with _running(command, directory, port, lambda: "ready" in status.read_text().split()):
+    with reserved, _running(command, directory, port, lambda: "ready" in status.read_text().split()):
         yield port
 
 
@@ -130,7 +129,9 @@ def postgresql(directory: Path, script: str) -> Iterator[int]:
 def openldap(directory: Path, ldif: str) -> Iterator[int]:
     """An OpenLDAP server for ``dc=example`` filled from `ldif`; its port. ``cn=admin,dc=example`` has ``secret``."""
     _own(directory)
-    data, port = directory / "data", free_port()
+    data = directory / "data"
+    reserved = ReservedPort()
+    port = reserved.number
     _own(data)
     configuration = directory / "slapd.conf"
     configuration.write_text(
@@ -143,5 +144,5 @@ def openldap(directory: Path, ldif: str) -> Iterator[int]:
     (directory / "ldif").write_text(ldif)
     _run(_command("slapadd", "-f", str(configuration), "-l", str(directory / "ldif")))
     command = _command("slapd", "-f", str(configuration), "-h", f"ldap://127.0.0.1:{port}/", "-d", "0")
-    with _running(command, directory, port):
+    with reserved, _running(command, directory, port):
         yield port

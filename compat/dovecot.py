@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from compat.ports import ReservedPort
+
 _CONFIGURATION = """\
 base_dir = {directory}/run
 state_dir = {directory}/state
@@ -81,8 +83,8 @@ class Dovecot:
     def __init__(self, users: dict[str, str], relay: int, introspection: str, certificate: str = "") -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.directory.chmod(0o755)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self._reserved = ReservedPort()
+        self.port = self._reserved.number
         for folder in ("mail", "home"):
             (self.directory / folder).mkdir()
             shutil.chown(self.directory / folder, "mail", "mail")
@@ -114,6 +116,7 @@ class Dovecot:
         # All of it at once: an orderly end takes a second
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._reserved.release()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     @property

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from compat.debian_packages import unpacked
+from compat.ports import ReservedPort
 
 _TIMEOUT = 20.0
 _FIRST_ACCOUNT = 60101  #: numbers that no account of the machine should have
@@ -124,8 +125,8 @@ class ForeignServer:
         self._tls13 = tls13
         self.directory = Path(tempfile.mkdtemp(prefix=f"{self.package}-"))
         self.directory.chmod(0o755)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self._reserved = ReservedPort()
+        self.port = self._reserved.number
         for name, source in (("cert", certificate), ("key", key), ("ca", authorities)):
             shutil.copy(source, self.directory / f"{name}.pem")
         for name in ("tree", "spool"):
@@ -185,6 +186,7 @@ class ForeignServer:
         self._output = self.log
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._reserved.release()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     @property

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from compat.ports import ReservedPort
+
 _TIMEOUT = 10.0
 
 
@@ -38,9 +40,8 @@ class OpensslServer:
     """
 
     def __init__(self, certificate: Path, key: Path, options: Sequence[str] = (), *, wrapper: bool = False) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
-        self._behind = self.port
+        self._reserved = ReservedPort()
+        self._behind = self.port = self._reserved.number
         self._front: socket.socket | None = None
         if not wrapper:
             self._front = socket.create_server(("127.0.0.1", 0))
@@ -80,6 +81,7 @@ class OpensslServer:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+        self._reserved.release()
         assert self._thread is not None
         self._thread.join(_TIMEOUT)
 
