@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from compat.ports import ReservedPort
 from compat.service import Call
 from compat.smtp_server import Connection, SmtpServer
 from compat.world import World
@@ -224,9 +225,7 @@ def main() -> int:
     """Play everything."""
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     screen = Screen(coloured=coloured)
-    with SmtpServer([_ACCEPTING]) as server:
-        dead = server.nexthop
-    with World() as world:
+    with World() as world, ReservedPort() as dead:
         print("Postfix's delivery agent smtp(8), in Python, under emulated Postfix services")
         print(f"    directory: {world.directory} (removed at the end)")
         world.start()
@@ -235,7 +234,7 @@ def main() -> int:
             demo.play(_DELIVERED, server.nexthop, server)
         with SmtpServer([_REJECTING]) as server:
             demo.play(_REJECTED, server.nexthop, server)
-        demo.play(_DEAD, dead, None)
+        demo.play(_DEAD, f"[127.0.0.1]:{dead.number}", None)
         screen.title("Done")
         processes = len(world.masters["smtp"].children)
         screen.lines([f"3 messages, {processes} process{'es' if processes > 1 else ''} of the agent."])
