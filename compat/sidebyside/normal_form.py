@@ -23,7 +23,7 @@ _FIXED_DATE = "Fri, 01 Jan 2021 00:00:00 +0000"
 _DELAYS = re.compile(rf"\bdelay={_NUMBER}, delays={_NUMBER}/{_NUMBER}/{_NUMBER}/{_NUMBER}(?=, )")
 _MASKS = [
     (
-        re.compile(rf"{_DAYS}, [ \d]?\d \w{{3}} \d{{4}} \d\d:\d\d:\d\d [+-]\d{{4}}(?: \(\w+\))?"),
+        re.compile(rf"{_DAYS}, [ \d]\d \w{{3}} \d{{4}} \d\d:\d\d:\d\d [+-]\d{{4}}(?: \(\w+\))?"),
         "<DATE>",
     ),
     (re.compile(rf"{_DAYS} \w{{3}} [ \d]\d \d\d:\d\d:\d\d \d{{4}}"), "<CTIME>"),

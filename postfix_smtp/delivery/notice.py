@@ -114,9 +114,9 @@ def lines(settings: NoticeSettings, queue_id: str, peer: Peer, transcript: Seque
 
 
 def mail_date(now: float) -> str:
-    """RFC 5322 date with the zone's name, as Postfix writes it."""
+    """RFC 5322 date with the zone's name, as Postfix writes it: two columns for the day of the month."""
     local = time.localtime(now)
-    return time.strftime(f"%a, {local.tm_mday} %b %Y %H:%M:%S %z (%Z)", local)
+    return time.strftime(f"%a, {local.tm_mday:2} %b %Y %H:%M:%S %z (%Z)", local)
 
 
 def wrap(entry: str) -> list[str]:
