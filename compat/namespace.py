@@ -75,14 +75,15 @@ def enter(ipv4: Sequence[str], ipv6: Sequence[str], files: Mapping[str, str]) ->
     if not outside or set(outside) & set(_namespaces().split()):
         raise RuntimeError("not in namespaces of its own: this would change the machine")
     _mount(None, "/", _MS_REC | _MS_PRIVATE)
-    scratch = Path(tempfile.mkdtemp(prefix="namespace-"))
-    for number, (path, content) in enumerate(files.items()):
-        replacement = scratch / str(number)
-        replacement.write_text(content)
-        if os.path.islink(path):
-            path = os.path.realpath(path)
-        if os.path.exists(path):
-            _mount(str(replacement), path, _MS_BIND)
+    # What is mounted stays, with no name left outside
+    with tempfile.TemporaryDirectory(prefix="namespace-") as scratch:
+        for number, (path, content) in enumerate(files.items()):
+            replacement = Path(scratch, str(number))
+            replacement.write_text(content)
+            if os.path.islink(path):
+                path = os.path.realpath(path)
+            if os.path.exists(path):
+                _mount(str(replacement), path, _MS_BIND)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP_RUNNING))
         index = struct.unpack("16si", fcntl.ioctl(control, _SIOCGIFINDEX, struct.pack("16si", b"lo", 0)))[1]
