@@ -57,7 +57,7 @@ class Resolver:
         client: asks the servers.
         reply_filter: ``smtp_dns_reply_filter`` as a function of the record's text; None if there is none.
         filter_title: parameter name for its warnings.
-        dnssec_probe: ``type:name`` asked once when an unvalidated answer is seen first; empty: never.
+        dnssec_probe: ``type:name`` asked when the first reply of all is not validated; empty: never.
         defnames, dnsrch: ``smtp_dns_resolver_options``, for address look-ups.
     """
 
@@ -89,7 +89,12 @@ class Resolver:
         ascii_name = names.to_ascii(name) or name
         if names.is_address(ascii_name) or not names.is_hostname(ascii_name, wildcard=True):
             return Answer(Result.NOTFOUND, f"Name service error for {ascii_name}: invalid host or domain name")
-        return await self._follow(ascii_name, rtype, validate, search=search and (self._defnames or self._dnsrch))
+        search = search and (self._defnames or self._dnsrch)
+        asked: list[RawAnswer] = []
+        answer = await self._follow(ascii_name, rtype, validate, search, asked)
+        if validate and self._probe:
+            await self._consider_probe(asked)
+        return answer
 
     async def addresses(self, name: str, families: tuple[str, ...], *, validate: bool = False) -> Answer:
         """Look up A and AAAA records.
@@ -149,19 +154,19 @@ class Resolver:
                 return missing
         return best
 
-    async def _follow(self, name: str, rtype: str, validate: bool, *, search: bool = False) -> Answer:
+    async def _follow(self, name: str, rtype: str, validate: bool, search: bool, asked: list[RawAnswer]) -> Answer:
+        """Ask, and follow aliases; what came back is added to `asked`."""
         secure = validate
         for _ in range(MAX_CHAIN):
             if search:
                 raw = await self._search(name, rtype, validate)
             else:
                 raw = await self._client.ask(name, rtype, validate=validate)
+            asked.append(raw)
             problem = _problem(raw, name, rtype)
             if problem is not None:
                 return problem
             secure = secure and raw.authentic
-            if validate and not raw.authentic:
-                await self._probe_dnssec()
             alias = None
             wanted: list[Record] = []
             for record in raw.records:
@@ -226,10 +231,18 @@ class Resolver:
             return Answer(Result.POLICY, f"Error looking up name={name} type={rtype}: {why}", name=name)
         return Answer(Result.OK, "", tuple(kept), secure, name)
 
-    async def _probe_dnssec(self) -> None:
-        """Tell the operator once when the resolver does not validate at all."""
-        if not self._probe:
+    async def _consider_probe(self, asked: list[RawAnswer]) -> None:
+        """The first reply that comes at all, an error too, decides: a validated one proves that there is validation."""
+        first = next((raw for raw in asked if raw.rcode != "TIMEOUT"), None)
+        if first is None:
             return
+        if first.authentic:
+            self._probe = ""
+        else:
+            await self._probe_dnssec()
+
+    async def _probe_dnssec(self) -> None:
+        """Tell the operator when the resolver does not validate at all."""
         probe, self._probe = self._probe, ""
         rtype, _, name = probe.partition(":")
         raw = await self._client.ask(name.rstrip("."), rtype.upper(), validate=True)

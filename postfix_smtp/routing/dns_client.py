@@ -187,7 +187,7 @@ async def _exchange(name: str, rtype: str, validate: bool, config: ResolverConfi
                 return RawAnswer("MALFORMED"), 0
             rcode = dns.rcode.to_text(response.rcode())
             if rcode in ("SERVFAIL", "NOTIMP", "REFUSED"):
-                last = RawAnswer(rcode)
+                last = RawAnswer(rcode, authentic=bool(response.flags & dns.flags.AD))
                 continue
             return _digest(response, rcode)
     return last, 0

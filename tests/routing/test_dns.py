@@ -173,3 +173,49 @@ def test_an_answer_to_another_question_is_ignored(resolv_conf: str) -> None:
     with Forger(["dest.example A 192.0.2.1"]) as server:
         (answer,) = ask(server, resolv_conf, ("dest.example", "A"))
     assert data(answer) == ["192.0.2.1"]
+
+
+WARNINGS = [
+    "DNSSEC validation may be unavailable",
+    "reason: dnssec_probe 'ns:.' received a response that is not DNSSEC validated",
+]
+
+
+@pytest.mark.parametrize(
+    ("first", "secure", "probed"),
+    [
+        ("MX 10 mx1.dest.example", (), True),
+        ("MX !NXDOMAIN", (), True),
+        ("MX !SERVFAIL", (), True),
+        ("MX !FORMERR", (), True),
+        ("MX !GARBAGE", (), True),
+        ("TXT none", (), True),
+        ("MX 10 mx1.dest.example", ("dest.example",), False),  # there is validation, whatever comes later
+        ("CNAME other.example", ("dest.example",), False),
+    ],
+)
+def test_the_first_reply_decides_whether_dnssec_is_probed(
+    first: str, secure: tuple[str, ...], probed: bool, resolv_conf: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run(port: int) -> None:
+        resolver = Resolver(DnsClient(0, resolv_conf, port), dnssec_probe="ns:.")
+        for name in ("dest.example", "later.example", "later.example"):
+            await resolver.lookup(name, "MX", validate=True)
+
+    zone = [f"dest.example {first}", "dest.example NOCHASE x", "other.example A 192.0.2.1"]
+    with DnsServer(zone, secure=secure) as server:
+        asyncio.run(run(server.address[1]))
+        assert server.queries.count(" NS") == int(probed)
+    assert caplog.messages == (WARNINGS if probed else [])
+
+
+def test_no_reply_does_not_tell_about_dnssec(resolv_conf: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def run(port: int) -> None:
+        resolver = Resolver(DnsClient(0, resolv_conf, port), dnssec_probe="ns:.")
+        await resolver.lookup("silent.example", "MX", validate=True)
+        assert caplog.messages == []
+        await resolver.lookup("dest.example", "MX", validate=True)
+
+    with DnsServer(["silent.example MX !TIMEOUT", "dest.example MX 10 mx1.dest.example"]) as server:
+        asyncio.run(run(server.address[1]))
+    assert caplog.messages == WARNINGS

@@ -200,3 +200,25 @@ add(
     secure=("mx1.dest.test",),
     srv={"tls": {"cert": "good"}},
 )
+
+for _what, _records in (
+    ("nxdomain", "NXDOMAIN"),
+    ("servfail", "SERVFAIL"),
+    ("garbage", "GARBAGE"),
+    ("bad-name", [("MX", 10, "-bad-.test.")]),
+):
+    # DNSSEC is probed after any reply that is not validated, also one that is an error
+    add(
+        f"dane/probe-after-{_what}",
+        main={"smtp_dns_support_level": "dnssec", "transport_maps": "inline:{{dest.test=smtp:probe.test}}"},
+        dns={"probe.test": _records},
+        srv={},
+    )
+
+add(
+    "dane/no-probe-after-validated-answer",
+    main={"smtp_dns_support_level": "dnssec"},
+    dns={"dest.test": [("MX", 10, "mx.other.")], "mx.other": [("A", "192.0.2.1")]},
+    secure=("dest.test",),
+    srv={},
+)
