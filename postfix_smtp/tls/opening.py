@@ -34,11 +34,13 @@ class Opened:
 
     Attributes:
         engine: None without TLS, or if it could not be initialised.
+        log_records: the log level wants to see records that policies are made of, also without an engine.
     """
 
     parameters: TlsParameters
     general: Level
     engine: "Engine | None" = None
+    log_records: bool = False
     callbacks: "Callbacks | None" = None
     policies: "Maps | None" = None
     sites: "Maps | None" = None
@@ -83,7 +85,8 @@ def open_tls(parameters: Parameters, opener: "Callable[[], Opener]") -> Opened |
     finally:
         manager.close()
     _open_tables(opened, opener)
-    parse_loglevel(settings.loglevel_title, settings.loglevel)
+    features = parse_loglevel(settings.loglevel_title, settings.loglevel)
+    opened.log_records = bool(features & (LogFeature.DANE | LogFeature.VERBOSE))
     _load_late_modules(p, has_engine=opened.engine is not None)
     return opened
 
@@ -146,14 +149,12 @@ def open_requiretls(opened: Opened, opener: "Opener") -> None:
 def finish_tls(opened: Opened, resolver: "Resolver | None") -> "Planner":
     """Put together what deliveries use, behind the jail."""
     from postfix_smtp.tls.dane import Dane
-    from postfix_smtp.tls.loglevel import LogFeature
     from postfix_smtp.tls.planner import Planner
     from postfix_smtp.tls.policy import PolicyFinder
     from postfix_smtp.tls.trust_anchors import TrustAnchorFiles
 
-    p, engine = opened.parameters, opened.engine
+    p, log_records = opened.parameters, opened.log_records
     settings = PolicySettings.from_parameters(p)
-    log_records = engine is not None and engine.logs(LogFeature.DANE | LogFeature.VERBOSE)
     finder = PolicyFinder(
         settings,
         opened.general,

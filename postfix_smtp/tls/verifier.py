@@ -34,8 +34,8 @@ NO_MATCH, KEY_TOO_WEAK = 65, 66
 HOST_MISMATCH, ADDRESS_MISMATCH = 62, 64
 #: What the library says when no anchor is found; with anchors of ours it is "no matching record".
 _NO_ANCHOR = (2, SELF_SIGNED, UNTRUSTED_ROOT, NO_ISSUER, 27)
-#: Errors about the server's own certificate that are found before its names are looked at.
-_BEFORE_NAMES = (SELF_SIGNED, NO_ISSUER, CHAIN_TOO_LONG, 24, 25, 26, NO_MATCH, KEY_TOO_WEAK, 67, 68, 79)
+#: Errors that the library finds before it would look at names: those of the chain, and of the keys in it.
+_BEFORE_NAMES = (*_NO_ANCHOR, CHAIN_TOO_LONG, 24, 25, 26, NO_MATCH, KEY_TOO_WEAK, 67, 68, 79)
 #: Errors whose log line names the issuer.
 _SHOWS_ISSUER = (UNTRUSTED_ROOT, NO_ISSUER)
 _WEAK_MISMATCH = (3, 10, 4)
@@ -96,6 +96,7 @@ class Verifier:
         self.name: str | None = None
         self.finished = False
         self._own: TlsaRecord | None = None
+        self._names_checked = False
         self._anchors: dict[bytes, tuple[TlsaRecord, bool]] = {}
         self._match_line = ""
         self._has_own_records = any(record.usage == END_ENTITY for record in demand.records)
@@ -167,6 +168,9 @@ class Verifier:
             return self._own_event(ok, error, depth, encoding)
         if self._has_own_records and not self._has_anchors:
             return self._foreign_event(ok, depth, encoding)
+        if not self._names_checked and (ok or error not in _BEFORE_NAMES):
+            self._names_checked = True
+            self._check_names()
         if self._own is not None and (depth or not ok) and error != KEY_TOO_WEAK:
             return self.result
         if not ok:
@@ -175,10 +179,7 @@ class Verifier:
             self._tell(encoding, depth, ok)
             self._offer(error, depth, encoding)
             return error
-        if depth == 0:
-            self._check_names(encoding)
-        if self._verbose:
-            self._tell(encoding, depth, ok)
+        self._tell(encoding, depth, ok)
         self._note_anchor(depth, encoding)
         if depth == 0:
             self.finished = True
@@ -218,10 +219,13 @@ class Verifier:
     def _offer(self, error: int, depth: int, encoding: Callable[[], bytes]) -> None:
         """Record an error if it counts more than the one there is."""
         known = self.problem
-        if known is not None and not depth < known.depth:
-            return
-        issuer = _issuer(encoding) if error in _SHOWS_ISSUER else ""
-        self.problem = Problem(error, depth, issuer)
+        if known is None or depth < known.depth or self._is_weak(known.error):
+            issuer = _issuer(encoding) if error in _SHOWS_ISSUER else ""
+            self.problem = Problem(error, depth, issuer)
+
+    def _is_weak(self, error: int) -> bool:
+        """Any other error counts more."""
+        return self._weak_mismatch and error == HOST_MISMATCH
 
     def _tell(self, encoding: Callable[[], bytes], depth: int, ok: bool) -> None:
         if self._verbose:
@@ -229,12 +233,13 @@ class Verifier:
             subject = parsed.subject_line if parsed is not None else "<unknown>"
             log.info(f"{self._peer}: depth={depth} verify={int(ok)} subject={subject}")
 
-    def _check_names(self, encoding: Callable[[], bytes]) -> None:
-        """Compare names; where an error ranks among the library's, see TLS chapter 4.2."""
+    def _check_names(self) -> None:
+        """Compare the names in the server's certificate, which the library would do at this place."""
         references = self._demand.references
         if not references:
             return
-        parsed = certificate(encoding())
+        own = self.chain[0] if self.chain else b""
+        parsed = certificate(own)
         error = OK
         if parsed is None:
             error = HOST_MISMATCH
@@ -246,14 +251,9 @@ class Verifier:
                 error = ADDRESS_MISMATCH
         if error == OK:
             return
-        known = self.problem
-        if self._weak_mismatch and error == HOST_MISMATCH:
-            wins = known is None
-        else:
-            wins = known is None or known.depth > 0 or known.error not in _BEFORE_NAMES
-        if wins:
-            self._tell(encoding, 0, False)
-            self.problem = Problem(error, 0)
+        self._tell(lambda: own, 0, False)
+        if self.problem is None or not self._is_weak(error):
+            self._offer(error, 0, lambda: own)
 
     # What matched
 

@@ -806,3 +806,47 @@ add(
     },
     srv={"tls": {"cert": "good", "show_ciphers": True}},
 )
+
+add(
+    # the names are looked at after the chain is built and before any certificate is verified
+    "tls/order-of-checks-wrong-name",
+    main={
+        "smtp_tls_CAfile": "/run/sidebyside/certificates/ca.pem",
+        "smtp_tls_loglevel": "2",
+        "smtp_tls_security_level": "secure",
+    },
+    srv={"tls": {"cert": "othername"}},
+)
+
+add(
+    "tls/order-of-checks-unknown-issuer-and-wrong-name",
+    main={
+        "smtp_tls_CAfile": "/run/sidebyside/certificates/ca2.pem",
+        "smtp_tls_loglevel": "2",
+        "smtp_tls_security_level": "verify",
+        "smtp_tls_verify_cert_match": "nosuch.test",
+    },
+    srv={"tls": {"cert": "good"}},
+)
+
+add(
+    "tls/order-of-checks-expired-and-wrong-name",
+    main={
+        "smtp_tls_CAfile": "/run/sidebyside/certificates/ca.pem",
+        "smtp_tls_loglevel": "2",
+        "smtp_tls_security_level": "verify",
+        "smtp_tls_verify_cert_match": "nosuch.test",
+    },
+    srv={"tls": {"cert": "expired"}},
+)
+
+add(
+    "tls/fingerprints-without-engine",
+    main={
+        "smtp_tls_fingerprint_digest": "nosuch",
+        "smtp_tls_fingerprint_cert_match": "00:11:22",
+        "smtp_tls_loglevel": "2",
+        "smtp_tls_security_level": "fingerprint",
+    },
+    srv={"tls": {"cert": "good"}},
+)
