@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import ipaddress
+import re
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -172,6 +173,22 @@ def tlsa_digest(title: str, selector: int, matching: int) -> str:
         case 2:
             return hashlib.sha512(octets).hexdigest()
     return octets.hex()
+
+
+def with_digests(text: str) -> str:
+    """Digests in the places of their names: ``<<WHAT TITLE>>``.
+
+    Args:
+        text: WHAT is as for :func:`fingerprint`, or ``tlsa-SELECTOR-MATCHING``.
+    """
+
+    def digest(found: re.Match[str]) -> str:
+        what, title = found.groups()
+        if what.startswith("tlsa-"):
+            return tlsa_digest(title, *map(int, what.split("-")[1:]))
+        return fingerprint(title, what)
+
+    return re.sub(r"<<([\w-]+) ([\w-]+)>>", digest, text)
 
 
 def subject(der: bytes) -> str:

@@ -11,15 +11,17 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from compat.sidebyside.__main__ import SCENARIOS
 from compat.sidebyside.pool import Worker, differences, obstacle, show
 from compat.sidebyside.random_scenarios import random_scenario
+from compat.sidebyside.random_tls import random_tls_scenario
 from compat.sidebyside.scenario import Scenario
 from compat.sidebyside.shrinking import shrink
 
 _TRIES = 3
+KINDS: Mapping[str, Callable[[int], Scenario]] = {"mail": random_scenario, "tls": random_tls_scenario}
 
 
 def compare(worker: Worker, scenario: Scenario) -> tuple[str, list[str]]:
@@ -38,9 +40,8 @@ def _kinds(rows: Sequence[str]) -> set[str]:
     return {row.removeprefix("--- Postfix: ").partition("#")[0] for row in rows if row.startswith("--- Postfix: ")}
 
 
-def examine(worker: Worker, seed: int, *, small: bool) -> tuple[str, str]:
-    """Compare the scenario of a seed; a verdict and what to print."""
-    scenario = random_scenario(seed)
+def examine(worker: Worker, scenario: Scenario, *, small: bool) -> tuple[str, str]:
+    """Compare a scenario; a verdict and what to print."""
     verdict, rows = compare(worker, scenario)
     if verdict == "same":
         return verdict, ""
@@ -66,6 +67,7 @@ def examine(worker: Worker, seed: int, *, small: bool) -> tuple[str, str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m compat.sidebyside.fuzz", description=__doc__)
+    parser.add_argument("--kind", choices=KINDS, default="mail", help="what the scenarios are about")
     parser.add_argument("--seed", type=int, default=0, help="of the first scenario")
     parser.add_argument("--count", type=int, default=100, help="how many scenarios")
     parser.add_argument("--jobs", type=int, default=2, help="how many at once")
@@ -90,12 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for seed in numbers:
                 if seed >= options.seed + options.count or time.monotonic() > deadline:
                     break
+                scenario = KINDS[options.kind](seed)
                 if options.dump:
-                    scenario = random_scenario(seed)
                     shown = f"{pprint.pformat(scenario)}\n{show(worker.play(scenario, 'postfix').sections)}"
                     results.put((seed, "same", shown))
                 else:
-                    results.put((seed, *examine(worker, seed, small=not options.no_shrink)))
+                    results.put((seed, *examine(worker, scenario, small=not options.no_shrink)))
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(options.jobs)]
     for thread in threads:

@@ -1,7 +1,8 @@
 """Runs inside new namespaces: takes tasks on standard input, answers on standard output, a line of JSON each.
 
 A task is ``{"scenarios": directory, "name": ..., "agent": "postfix" or "ours"}``, or instead of directory and name
-``"scenario"``, a Python literal; the answer is a :class:`~compat.sidebyside.run.Result`.
+``"scenario"``, a Python literal in which digests are written as :func:`~compat.sidebyside.certificates.with_digests`
+takes them; the answer is a :class:`~compat.sidebyside.run.Result`.
 """
 
 import ast
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, TextIO
 
 from compat.sidebyside import namespaces, quiescence, syslog
+from compat.sidebyside.certificates import with_digests
 from compat.sidebyside.name_server import NameServer
 from compat.sidebyside.observations import Observations
 from compat.sidebyside.run import Result, Run
@@ -58,7 +60,7 @@ async def _serve(tasks: BinaryIO, answers: TextIO) -> None:
 async def _run(task: dict[str, Any], observations: Observations, names: NameServer) -> Result:
     try:
         if "scenario" in task:
-            scenario = ast.literal_eval(task["scenario"])
+            scenario = ast.literal_eval(with_digests(task["scenario"]))
         else:
             scenario = load(Path(task["scenarios"]))[task["name"]]
         return await Run(scenario, task["agent"], observations, names).go()
