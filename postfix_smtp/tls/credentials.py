@@ -1,7 +1,6 @@
 """Client certificates and keys (TLS chapter 1.3): read once, before the jail."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from OpenSSL import SSL, crypto
@@ -10,10 +9,16 @@ from postfix_smtp import log
 from postfix_smtp.config.lists import split
 from postfix_smtp.tls import library
 from postfix_smtp.tls.certificate import Key, certificate
-from postfix_smtp.tls.trust_anchors import PEM_OBJECT
+from postfix_smtp.tls.der import DerError, read
+from postfix_smtp.tls.pem import PemError, PemObject, read_objects
 
 _KEYS = (b"PRIVATE KEY", b"RSA PRIVATE KEY", b"EC PRIVATE KEY", b"DSA PRIVATE KEY")
 _CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE")
+#: With data for the owner behind it (OpenSSL's own form); only the first of a file.
+_TRUSTED = b"TRUSTED CERTIFICATE"
+_KEY_PROBLEM = [
+    "error:1E08010C:DECODER routines::unsupported:../crypto/unknown:0:No supported data to decode. Input type: PEM:"
+]
 _DISABLING = "disabling TLS support"
 
 
@@ -84,12 +89,6 @@ def _content(path: str) -> bytes | None:
         return None
 
 
-def _objects(octets: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Number from 1, type and whole text of each PEM object."""
-    for number, match in enumerate(PEM_OBJECT.finditer(octets), 1):
-        yield number, match[1], match[0]
-
-
 class _ChainReader:
     """Keys and chains in one sequence, over any number of files."""
 
@@ -104,15 +103,19 @@ class _ChainReader:
 
     def read(self, path: str, octets: bytes) -> None:
         """One file."""
-        for number, kind, text in _objects(octets):
-            if kind in _KEYS:
-                self._any = True
-                self._take_key(path, number, text)
-            elif kind in _CERTIFICATES:
-                self._any = True
-                self._take_certificate(path, number, text)
-            elif not self._mixed:
-                log.warning(f"loading {path}: ignoring PEM type: {kind.decode('latin-1')}")
+        try:
+            for item in read_objects(octets):
+                if item.kind in _KEYS:
+                    self._any = True
+                    self._take_key(path, item)
+                elif item.kind in _CERTIFICATES:
+                    self._any = True
+                    self._take_certificate(path, item)
+                elif not self._mixed:
+                    log.warning(f"loading {path}: ignoring PEM type: {item.kind.decode('latin-1')}")
+        except PemError as error:
+            error.tell()
+            raise self._unusable() from None
 
     def finish(self, *, required: bool = True) -> list[Chain]:
         """Everything."""
@@ -129,7 +132,8 @@ class _ChainReader:
             self._close(last=True)
         return self._chains
 
-    def _take_key(self, path: str, number: int, text: bytes) -> None:
+    def _take_key(self, path: str, item: PemObject) -> None:
+        number = item.number
         if self._key is not None:
             if self._mixed:
                 log.warning(f"ignoring 2nd key at index {number} in {path} after 1st at {self._key_at[0]}")
@@ -140,22 +144,21 @@ class _ChainReader:
                     f"error loading certificate chain: key at index {first} in {where} not followed by a certificate"
                 )
             self._close(last=False)
-        library.clear_errors()
         try:
-            key = crypto.load_privatekey(crypto.FILETYPE_PEM, text, b"")
-        except (crypto.Error, ValueError, TypeError) as error:
-            raise self._undecodable(f"private key (PEM object number {number}) from {path}", error) from None
+            key = crypto.load_privatekey(crypto.FILETYPE_PEM, item.text, b"")
+        except (crypto.Error, ValueError, TypeError):
+            raise self._undecodable("private key", path, item, _KEY_PROBLEM) from None
         self._key, self._key_at = key, (number, path)
 
-    def _take_certificate(self, path: str, number: int, text: bytes) -> None:
+    def _take_certificate(self, path: str, item: PemObject) -> None:
         if self._key is None and not self._mixed:
             raise self._failed(f"error loading chain from {path}: key not first")
-        library.clear_errors()
-        text = re.sub(rb"X509 CERTIFICATE", b"CERTIFICATE", text)
-        try:
-            self._certificates.append(crypto.load_certificate(crypto.FILETYPE_PEM, text))
-        except (crypto.Error, ValueError) as error:
-            raise self._undecodable(f"certificate (PEM object number {number}) from {path}", error) from None
+        errors = library.certificate_errors(item.content)
+        if errors:
+            raise self._undecodable("certificate", path, item, errors)
+        if _has_excess(item.content):
+            raise self._undecodable("certificate", path, item)
+        self._certificates.append(crypto.load_certificate(crypto.FILETYPE_ASN1, item.content))
 
     def _close(self, *, last: bool) -> None:
         """The chain of the current key is complete."""
@@ -175,14 +178,18 @@ class _ChainReader:
         self._chains.append(chain)
         self._key, self._certificates = None, []
 
-    def _undecodable(self, what: str, error: Exception) -> CredentialError:
-        return self._failed(f"error loading {what}", _stack(error))
+    def _undecodable(self, what: str, path: str, item: PemObject, stack: Sequence[str] = ()) -> CredentialError:
+        text = f"error loading {what} (PEM object number {item.number}) from {path}"
+        return self._failed(text if stack else f"{text}: excess data", stack)
 
     def _failed(self, text: str, stack: Sequence[str] = ()) -> CredentialError:
         log.warning(text)
         library.log_errors(list(stack))
+        return self._unusable()
+
+    def _unusable(self) -> CredentialError:
         log.warning(f"error loading private keys and certificates from: {self._listed}: {_DISABLING}")
-        return CredentialError(text)
+        return CredentialError(self._listed)
 
 
 def _mixed(path: str) -> list[Chain]:
@@ -196,30 +203,44 @@ def _mixed(path: str) -> list[Chain]:
 
 def _separate(label: str, certificate_file: str, key_file: str) -> Chain:
     """A certificate file with issuers, and a key file."""
+    problem, errors = library.pair_problem(certificate_file, key_file)
+    match problem:
+        case "certificate":
+            log.warning(f'cannot get {label} certificate from file "{certificate_file}": {_DISABLING}')
+        case "key":
+            log.warning(f'cannot get {label} private key from file "{key_file}": {_DISABLING}')
+        case "match":
+            log.warning(
+                f"{label} private key in {key_file} does not match public key in {certificate_file}: {_DISABLING}"
+            )
+            errors = []
+    if problem:
+        library.log_errors(errors)
+        raise CredentialError(problem)
     try:
-        with open(certificate_file, "rb") as file:
-            texts = [text for _, kind, text in _objects(file.read()) if kind in _CERTIFICATES]
-        own, *issuers = [
-            crypto.load_certificate(crypto.FILETYPE_PEM, text.replace(b"X509 CERTIFICATE", b"CERTIFICATE"))
-            for text in texts
-        ]
-    except (OSError, crypto.Error, ValueError) as error:
-        log.warning(f'cannot get {label} certificate from file "{certificate_file}": {_DISABLING}')
-        library.log_errors(_stack(error, certificate_file))
-        raise CredentialError(certificate_file) from None
-    try:
-        with open(key_file, "rb") as file:
-            key_text = next(text for _, kind, text in _objects(file.read()) if kind in _KEYS)
-        key = crypto.load_privatekey(crypto.FILETYPE_PEM, key_text, b"")
-    except (OSError, crypto.Error, ValueError, TypeError, StopIteration) as error:
+        return _pair(certificate_file, key_file)
+    except (OSError, StopIteration, crypto.Error, ValueError, TypeError):
+        # The library takes more forms of a key than can be handed to it by themselves
         log.warning(f'cannot get {label} private key from file "{key_file}": {_DISABLING}')
-        library.log_errors(_stack(error, key_file))
+        library.log_errors(_KEY_PROBLEM)
         raise CredentialError(key_file) from None
-    chain = Chain(key, own, tuple(issuers))
-    if not _fits(chain):
-        log.warning(f"{label} private key in {key_file} does not match public key in {certificate_file}: {_DISABLING}")
-        raise CredentialError(key_file)
-    return chain
+
+
+def _pair(certificate_file: str, key_file: str) -> Chain:
+    with open(certificate_file, "rb") as file:
+        encodings = [item.content for item in read_objects(file.read()) if item.kind in (*_CERTIFICATES, _TRUSTED)]
+    with open(key_file, "rb") as file:
+        key_text = next(item.text for item in read_objects(file.read()) if item.kind in _KEYS)
+    own, *issuers = (crypto.load_certificate(crypto.FILETYPE_ASN1, read(encoding).encoding) for encoding in encodings)
+    return Chain(crypto.load_privatekey(crypto.FILETYPE_PEM, key_text, b""), own, tuple(issuers))
+
+
+def _has_excess(encoding: bytes) -> bool:
+    """Octets follow the certificate."""
+    try:
+        return read(encoding).end != len(encoding)
+    except DerError:
+        return False
 
 
 def _fits(chain: Chain) -> bool:
@@ -236,22 +257,3 @@ def _mismatch(chain: Chain) -> list[str]:
     if chain.key.type() != chain.certificate.get_pubkey().type():
         return ["error:03000065:digital envelope routines::different key types:../crypto/unknown:0:", last]
     return [last]
-
-
-def _stack(error: Exception, path: str = "") -> list[str]:
-    """An exception as the library's error stack would look."""
-    found = library.error_stack()
-    if found:
-        return found
-    if isinstance(error, OSError):
-        where = ":../crypto/unknown:0:"
-        return [
-            f"error:{0x80000000 | (error.errno or 0):08X}:system library::{error.strerror}{where}"
-            f"calling fopen({path}, r):",
-            f"error:10080002:BIO routines::system lib{where}",
-            "error:0A080002:SSL routines::system lib:../ssl/unknown:0:",
-        ]
-    return [
-        "error:0480006C:PEM routines::no start line:../crypto/unknown:0:Expecting: CERTIFICATE",
-        "error:0A080009:SSL routines::PEM lib:../ssl/unknown:0:",
-    ]

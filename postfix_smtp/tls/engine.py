@@ -249,7 +249,7 @@ class Engine:
             places = [("CAfile", settings.ca_file), ("CApath", settings.ca_path)]
             shown = ", ".join(f'{name}="{place}"' for name, place in places if place)
             log.info(f"cannot load Certification Authority data, {shown}: {_DISABLING}")
-            library.log_errors(_unreadable(settings.ca_file) or library.error_stack())
+            library.log_errors(_unreadable(settings.ca_file) or library.error_stack(library.DECODING))
             raise EngineError
         if settings.append_default_ca:
             context.set_default_verify_paths()

@@ -3,7 +3,10 @@
 Everything that touches a C object without pyOpenSSL's help is in this file and in :mod:`postfix_smtp.tls.layer`.
 """
 
+import errno
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from OpenSSL import SSL, crypto
@@ -22,6 +25,10 @@ _SYSTEM_LIBRARY = 2
 _SYSTEM_FLAG = 0x80000000
 _ALERT_BASE = 1000
 _MAX_ALERT = 255
+NO_DETAILS: Mapping[int, str] = MappingProxyType({})
+_NO_START_LINE = 0x0480006C
+#: What is added to errors of decoding
+DECODING: Mapping[int, str] = {0x0688010A: "Type=X509:", 0x1E08010C: "No supported data to decode. Input type: PEM:"}
 ERROR_WANT_READ = 2
 ERROR_WANT_WRITE = 3
 ERROR_ZERO_RETURN = 6
@@ -87,10 +94,13 @@ def clear_errors() -> None:
     LIB.ERR_clear_error()
 
 
-def error_stack() -> list[str]:
+def error_stack(details: Mapping[int, str] = NO_DETAILS) -> list[str]:
     """The library's errors since :func:`clear_errors`, as Postfix shows them; the queue is empty afterwards.
 
     The bindings do not tell where in the library an error arose: file and line are fill-ins.
+
+    Args:
+        details: what the library would add to an error, by its code; the bindings do not tell that either.
     """
     found = []
     while code := LIB.ERR_get_error():
@@ -103,12 +113,49 @@ def error_stack() -> list[str]:
         else:
             shown = _string(text) if text != FFI.NULL else f"reason({reason})"
         where = "ssl" if number == _SSL_LIBRARY else "crypto"
-        data = ""
+        data = details.get(code, "")
         if number == _SSL_LIBRARY and 0 < reason - _ALERT_BASE <= _MAX_ALERT:
             data = f"SSL alert number {reason - _ALERT_BASE}:"
         library = _string(name) if name != FFI.NULL else f"lib({number})"
         found.append(f"error:{code:08X}:{library}::{shown}:../{where}/unknown:0:{data}")
     return found
+
+
+def pair_problem(certificate_file: str, key_file: str) -> tuple[str, list[str]]:
+    """What keeps a certificate file and a key file from being used.
+
+    Returns:
+        ``certificate``, ``key``, ``match`` or nothing, and the errors.
+    """
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    # Nobody is there to be asked for a password
+    context.set_passwd_cb(lambda *_: b"")
+    set_ciphers(context, "ALL:@SECLEVEL=0")
+    clear_errors()
+    pointer = context._context
+    if LIB.SSL_CTX_use_certificate_chain_file(pointer, os.fsencode(certificate_file)) != 1:
+        return "certificate", error_stack(_file_details(certificate_file, "Expecting: TRUSTED CERTIFICATE:"))
+    if LIB.SSL_CTX_use_PrivateKey_file(pointer, os.fsencode(key_file), crypto.FILETYPE_PEM) != 1:
+        return "key", error_stack(_file_details(key_file, "Expecting: ANY PRIVATE KEY:"))
+    if LIB.SSL_CTX_check_private_key(pointer) != 1:
+        return "match", error_stack()
+    return "", []
+
+
+def certificate_errors(encoding: bytes) -> list[str]:
+    """Why a certificate (DER) cannot be decoded."""
+    clear_errors()
+    octets = FFI.from_buffer(encoding)
+    memory = FFI.gc(LIB.BIO_new_mem_buf(octets, len(encoding)), LIB.BIO_free)
+    made = LIB.d2i_X509_bio(memory, FFI.NULL)
+    if made != FFI.NULL:
+        LIB.X509_free(made)
+    return error_stack(DECODING)
+
+
+def _file_details(path: str, expected: str) -> dict[int, str]:
+    system = {_SYSTEM_FLAG | number: f"calling fopen({path}, r):" for number in (errno.ENOENT, errno.EACCES)}
+    return {**system, **DECODING, _NO_START_LINE: expected}
 
 
 def log_errors(errors: list[str]) -> None:

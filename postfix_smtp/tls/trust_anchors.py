@@ -1,17 +1,12 @@
 """Trust anchor files (TLS chapter 2.6)."""
 
-import base64
-import binascii
 import os
-import re
 
 from postfix_smtp import log
+from postfix_smtp.tls.pem import PemError, read_objects
 from postfix_smtp.tls.policy_entry import PolicyError
 from postfix_smtp.tls.records import CERTIFICATE, END_ENTITY, PUBLIC_KEY, TRUST_ANCHOR, WHOLE, TlsaRecord
 
-PEM_OBJECT = re.compile(
-    rb"^-----BEGIN ([^\r\n]+?)-----[ \t]*\r?\n(.*?)^-----END \1-----[ \t]*\r?$", re.MULTILINE | re.DOTALL
-)
 _SELECTORS = {b"CERTIFICATE": CERTIFICATE, b"X509 CERTIFICATE": CERTIFICATE, b"PUBLIC KEY": PUBLIC_KEY}
 
 
@@ -30,7 +25,7 @@ class TrustAnchorFiles:
         """The records of one file, in the order of evaluation.
 
         Raises:
-            PolicyError: the file cannot be read, or holds nothing.
+            PolicyError: the file cannot be read, is malformed, or holds nothing at all; logged.
         """
         try:
             with open(path, "rb") as file:
@@ -43,8 +38,6 @@ class TrustAnchorFiles:
             log.warning(f"error opening trust anchor file: {path}: {error.strerror}")
             raise PolicyError from None
         records = known[1]
-        if not records:
-            raise PolicyError
         if self._verbose or log.verbose():
             for record in reversed(records):
                 if record.usage == TRUST_ANCHOR:
@@ -55,16 +48,16 @@ class TrustAnchorFiles:
 
 def _records(octets: bytes) -> list[TlsaRecord]:
     found: list[TlsaRecord] = []
-    for match in PEM_OBJECT.finditer(octets):
-        selector = _SELECTORS.get(match[1])
-        if selector is None:
-            continue
-        try:
-            data = base64.b64decode(match[2])
-        except binascii.Error:
-            raise PolicyError from None
-        found += (
-            TlsaRecord(TRUST_ANCHOR, selector, WHOLE, data),
-            TlsaRecord(END_ENTITY, selector, WHOLE, data),
-        )
+    is_empty = True
+    try:
+        for item in read_objects(octets):
+            is_empty = False
+            selector = _SELECTORS.get(item.kind)
+            if selector is not None:
+                found += (TlsaRecord(usage, selector, WHOLE, item.content) for usage in (TRUST_ANCHOR, END_ENTITY))
+    except PemError as error:
+        error.tell()
+        raise PolicyError from None
+    if is_empty:
+        raise PolicyError
     return found[::-1]

@@ -850,3 +850,45 @@ add(
     },
     srv={"tls": {"cert": "good"}},
 )
+
+_KEY = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+_DAMAGED = {
+    "text": "no PEM\n",
+    "key": _KEY,
+    "cut": "-----BEGIN CERTIFICATE-----\nAAAA\n",
+    "no-base64": "-----BEGIN CERTIFICATE-----\nA!AA\n-----END CERTIFICATE-----\n",
+    "no-certificate": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    "other-end": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE----\n",
+}
+for _what, _text in _DAMAGED.items():
+    for _use, _settings in (
+        ("certificate", {"smtp_tls_cert_file": "/etc/postfix/pem", "smtp_tls_key_file": "$smtp_tls_CAfile"}),
+        ("key", {"smtp_tls_cert_file": "$smtp_tls_CAfile", "smtp_tls_key_file": "/etc/postfix/pem"}),
+        ("mixed", {"smtp_tls_cert_file": "/etc/postfix/pem", "smtp_tls_key_file": "/etc/postfix/pem"}),
+        ("chain", {"smtp_tls_chain_files": "/etc/postfix/pem"}),
+        ("authorities", {"smtp_tls_CAfile": "/etc/postfix/pem"}),
+        ("anchors", {"smtp_tls_trust_anchor_file": "/etc/postfix/pem"}),
+    ):
+        if _what == "key" and _use not in ("certificate", "anchors"):
+            continue  # the errors are those of one version of the library
+        add(
+            f"tls/damaged-{_use}-{_what}",
+            main={
+                "smtp_tls_CAfile": "/run/sidebyside/certificates/ca.pem",
+                "smtp_tls_loglevel": "1",
+                "smtp_tls_security_level": "secure",
+                **_settings,
+            },
+            files={"pem": _text},
+            srv={"tls": {"cert": "good"}},
+        )
+
+add(
+    "tls/key-of-another-certificate",
+    main={
+        "smtp_tls_cert_file": "/run/sidebyside/certificates/client.pem",
+        "smtp_tls_key_file": "/run/sidebyside/certificates/good.key",
+        "smtp_tls_security_level": "encrypt",
+    },
+    srv={"tls": {"cert": "good"}},
+)
