@@ -202,7 +202,8 @@ class Servers:
         if step.plaintext:
             plan = plan.in_plaintext()
         if self._tools.settings.wrapper_mode and plan.need < TlsNeed.ENCRYPT:
-            log.warning('smtp_tls_wrappermode requires "smtp_tls_security_level = encrypt" (or stronger)')
+            name = self._tools.settings.program
+            log.warning(f'{name}_tls_wrappermode requires "{name}_tls_security_level = encrypt" (or stronger)')
             return Outcome.UNUSABLE
         if not plan.authorizes(peer.name):
             return Outcome.UNUSABLE

@@ -240,20 +240,17 @@ class Verifier:
             return
         own = self.chain[0] if self.chain else b""
         parsed = certificate(own)
-        error = OK
-        if parsed is None:
-            error = HOST_MISMATCH
-        else:
-            if references.names:
-                self.name = matched_name(parsed, references.names)
-                error = HOST_MISMATCH if self.name is None else OK
-            if error == OK and references.address is not None and not address_matches(parsed, references.address):
-                error = ADDRESS_MISMATCH
-        if error == OK:
-            return
-        self._tell(lambda: own, 0, False)
-        if self.problem is None or not self._is_weak(error):
-            self._offer(error, 0, lambda: own)
+        errors: list[int] = []
+        if references.names:
+            self.name = matched_name(parsed, references.names) if parsed is not None else None
+            if self.name is None:
+                errors.append(HOST_MISMATCH)
+        if references.address is not None and (parsed is None or not address_matches(parsed, references.address)):
+            errors.append(ADDRESS_MISMATCH)
+        for error in errors:
+            self._tell(lambda: own, 0, False)
+            if self.problem is None or not self._is_weak(error):
+                self._offer(error, 0, lambda: own)
 
     # What matched
 

@@ -892,3 +892,25 @@ add(
     },
     srv={"tls": {"cert": "good"}},
 )
+
+add(
+    # the name, a sub-domain of the address, and the address itself
+    "tls/order-of-checks-address",
+    main={
+        "smtp_tls_CAfile": "/run/sidebyside/certificates/ca.pem",
+        "smtp_tls_loglevel": "2",
+        "smtp_tls_security_level": "secure",
+        "transport_maps": "inline:{{dest.test=smtp:[192.0.2.1]}}",
+    },
+    srv={"tls": {"cert": "good"}},
+)
+
+add(
+    "tls/lmtp-wrapper-mode-without-level",
+    main={
+        "lmtp_tls_wrappermode": "yes",
+        "lmtp_tls_security_level": "may",
+        "transport_maps": "inline:{{dest.test=lmtp:[192.0.2.1]:25}}",
+    },
+    srv={"lmtp": True, "tls": {"wrap": True}},
+)
