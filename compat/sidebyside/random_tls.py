@@ -134,9 +134,13 @@ class _Maker:
         self._set("smtp_helo_name", "client.lab.test", often=0.05)
         self._set("smtp_discard_ehlo_keywords", "starttls", "pipelining", often=0.04)
         self._set("soft_bounce", "yes", often=0.04)
-        self._client_certificate()
+        self._set("smtp_tls_session_cache_database", "btree:${data_directory}/sessions", often=0.12)
         if self._wrapped:
-            self._main["smtp_tls_wrappermode"] = "yes"
+            # Postfix crashes where wrapper mode meets an engine that could not be initialised
+            self._main |= {"smtp_tls_wrappermode": "yes", "smtp_tls_fingerprint_digest": "sha256"}
+            self._main |= {"smtp_tls_CAfile": f"{_FILES}/ca.pem"}
+        else:
+            self._client_certificate()
         if chance.maybe(0.12):
             self._main |= _SASL
             self._set("smtp_sasl_security_options", "noplaintext", "noanonymous", "", often=0.6)
@@ -317,6 +321,9 @@ class _Maker:
             tls["sni"] = {chance.pick("sni.dest.test", "dest.test", "mx1.dest.test"): "sni"}
         if chance.maybe(0.05):
             tls["p256"] = True
+        if "smtp_tls_session_cache_database" in self._main:
+            tls["tickets"] = chance.maybe(0.8)
+            tls["no_tickets"] = chance.maybe(0.1)
         if chance.maybe(0.06):
             tls["offer"] = False
         if chance.maybe(0.06):

@@ -102,6 +102,7 @@ class Engine:
         policy = manager.policy(settings.cache_type)
         self.session_policy = policy if policy is not None and library.has_sessions() else SessionPolicy(False, 0)
         self._lists: dict[tuple[str, str, str], tuple[Protocols, str]] = {}
+        self._accepted: set[str] = set()
         self._hooks: list[Callable[[Any], None]] = []
         self._contexts: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
@@ -142,8 +143,18 @@ class Engine:
                 return None
             if len(self._lists) >= _MAX_CONTEXTS:
                 self._lists.clear()
+                self._accepted.clear()
             known = self._lists[key] = versions, text
         return known
+
+    def accepts(self, cipher_list: str) -> bool:
+        """Whether the library has such ciphers; if not its errors stay in its queue."""
+        if cipher_list not in self._accepted:
+            self._library.clear_errors()
+            if not self._library.set_ciphers(self._trust, cipher_list + _WITHOUT_LEGACY):
+                return False
+            self._accepted.add(cipher_list)
+        return True
 
     def context(
         self,
@@ -156,9 +167,10 @@ class Engine:
         records: tuple[TlsaRecord, ...] | None = None,
         anchors: Sequence[bytes] = (),
     ) -> Any:
-        """The context for a policy; None if the library has no such ciphers, its errors stay in its queue.
+        """The context for a policy.
 
         Args:
+            cipher_list: one that the library accepts.
             peer: folded name and address for warnings.
             match: security level 1 instead of 0.
             watched: the hooks are wanted.
@@ -173,9 +185,7 @@ class Engine:
             self._limits(None, protocols, peer)
             return context
         context = self._new_context()
-        self._library.clear_errors()
-        if not self._library.set_ciphers(context, f"{cipher_list}{_WITHOUT_LEGACY}:@SECLEVEL={int(match)}"):
-            return None
+        self._library.set_ciphers(context, f"{cipher_list}{_WITHOUT_LEGACY}:@SECLEVEL={int(match)}")
         context.set_options(protocols.options)
         self._limits(context, protocols, peer)
         if records is None:

@@ -134,6 +134,12 @@ class _Attempt:
         protocols, ciphers = lists
         if policy.level.uses_tlsa:
             protocols = protocols.without(NO_OLD_SSL)
+        if not engine.accepts(ciphers):
+            log.warning(f'{self._hap}: error setting cipher grade: "{policy.ciphers}"')
+            library.log_errors(library.error_stack())
+            raise _Refused
+        if self._logs(LogFeature.VERBOSE):
+            log.info(f'{endpoint}: TLS cipher list "{ciphers}"')
         sni = server_name_indication(policy, self._server, self._peer)
         demand = self._demanded = find_demand(policy, self._server, self._peer, engine.digests, report)
         self._verifier = Verifier(
@@ -154,12 +160,6 @@ class _Attempt:
             records=anchors if demand.records else None,
             anchors=self._verifier.whole_anchors,
         )
-        if self._context is None:
-            log.warning(f'{self._hap}: error setting cipher grade: "{policy.ciphers}"')
-            library.log_errors(library.error_stack())
-            raise _Refused
-        if self._logs(LogFeature.VERBOSE):
-            log.info(f'{endpoint}: TLS cipher list "{ciphers}"')
         self._connection = engine.connection(self._context)
         if sni:
             if len(sni) > _MAX_SNI:

@@ -150,9 +150,9 @@ def ciphers(made: Engine, exclude: str = "") -> list[str] | None:
     """The names of those that are offered up to TLS 1.2; None: there are none."""
     lists = made.lists(">=TLSv1", "medium", exclude, "peer")
     assert lists is not None
-    context = made.context(lists[1], lists[0], "peer", match=False)
-    if context is None:
+    if not made.accepts(lists[1]):
         return None
+    context = made.context(lists[1], lists[0], "peer", match=False)
     return [name for name in made.connection(context).get_cipher_list() if not name.startswith("TLS_")]
 
 
