@@ -257,7 +257,8 @@ class _Maker:
 
     def _server(self, number: int) -> dict[str, Any]:
         chance = self._chance
-        keywords: dict[str, Any] = {"at": f"192.0.2.{number}:25"}
+        # without lingering it is chance whether the client closes TLS first
+        keywords: dict[str, Any] = {"at": f"192.0.2.{number}:25", "linger": True}
         if self._lmtp:
             keywords["lmtp"] = True
         if chance.maybe(0.93):

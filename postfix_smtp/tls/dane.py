@@ -129,24 +129,28 @@ class Dane:
         from postfix_smtp.routing.dns import Result
 
         assert self._resolver is not None
-        # An error is not remembered, and Postfix asks at once again for the records that it then misses.
-        for _ in range(2):
+        # An error is remembered as out of date at once: Postfix asks again, but only once if it knows the name already.
+        for _ in range(2 if known is None else 1):
             answer = await self._resolver.lookup(question, "TLSA", validate=True)
             if answer.result in (Result.OK, Result.NOTFOUND):
                 break
             log.warning(f"DANE TLSA lookup problem: {answer.text}")
         else:
+            self._remember(question, 0.0, None)
             raise _lookup_error(server)
         records: tuple[TlsaRecord, ...] | None = None
         seconds = 1
         if answer.result is Result.OK and answer.secure:
             records = self._read(question, answer)
             seconds = max(1, min(_MAX_SECONDS, min(record.ttl for record in answer.records)))
+        self._remember(question, self._clock() + seconds + 1, records)
+        return records
+
+    def _remember(self, question: str, until: float, records: tuple[TlsaRecord, ...] | None) -> None:
+        self._known.pop(question, None)
         if len(self._known) >= _MAX_NAMES:
             del self._known[next(iter(self._known))]
-        self._known.pop(question, None)
-        self._known[question] = self._clock() + seconds + 1, records
-        return records
+        self._known[question] = until, records
 
     def _read(self, question: str, answer: "Answer") -> tuple[TlsaRecord, ...]:
         kept: list[TlsaRecord] = []

@@ -2,9 +2,8 @@
 
 import pytest
 
-from compat.sidebyside.fuzz import compare
+from compat.sidebyside.fuzz import KINDS, compare
 from compat.sidebyside.pool import Worker
-from compat.sidebyside.random_scenarios import random_scenario
 
 #: Those in which nobody waits for a time limit.
 SEEDS = [
@@ -71,12 +70,17 @@ SEEDS = [
 ]
 
 
+ALL = [*(("mail", seed) for seed in SEEDS), *((kind, seed) for kind in ("sasl", "tls") for seed in range(50, 80))]
+
+
 @pytest.mark.sidebyside
-@pytest.mark.parametrize("seed", SEEDS)
-def test_like_postfix(seed: int, worker: Worker) -> None:
-    verdict, rows = compare(worker, random_scenario(seed))
+@pytest.mark.parametrize(("kind", "seed"), ALL)
+def test_like_postfix(kind: str, seed: int, worker: Worker) -> None:
+    verdict, rows = compare(worker, KINDS[kind](seed))
     assert verdict == "same", "\n".join(rows)
 
 
-def test_a_seed_makes_one_scenario() -> None:
-    assert random_scenario(1) == random_scenario(1) != random_scenario(2)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_seed_makes_one_scenario(kind: str) -> None:
+    make = KINDS[kind]
+    assert make(1) == make(1) != make(2)

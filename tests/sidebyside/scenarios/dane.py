@@ -1,7 +1,7 @@
 """Scenarios: dane."""
 
 from compat.sidebyside.certificates import tlsa_digest
-from compat.sidebyside.scenario import add
+from compat.sidebyside.scenario import add, message
 
 add(
     "dane/ee-spki-full",
@@ -221,4 +221,18 @@ add(
     dns={"dest.test": [("MX", 10, "mx.other.")], "mx.other": [("A", "192.0.2.1")]},
     secure=("dest.test",),
     srv={},
+)
+
+add(
+    # asked for twice by the first request, and once by the second
+    "dane/tlsa-servfail-twice",
+    main={
+        "smtp_tls_loglevel": "1",
+        "smtp_tls_security_level": "dane",
+        "smtp_dns_support_level": "dnssec",
+    },
+    dns={"_25._tcp.mx1.dest.test": "SERVFAIL"},
+    secure=("test",),
+    srv={"tls": {"cert": "good"}},
+    messages=[message("one@dest.test"), message("two@dest.test")],
 )
