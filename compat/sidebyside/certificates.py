@@ -45,6 +45,7 @@ _KINDS = {
     "ca": _Kind("ca", "Lab CA", authority=True),
     "ca2": _Kind("ca2", "Other CA", authority=True),
     "sub": _Kind("ca", "Lab Sub CA", authority=True),
+    "old-sub": _Kind("ca", "Old Sub CA", authority=True, days=-1),
     "good": _Kind("ca", "mx1.dest.test", ("mx1.dest.test", "mx2.dest.test")),
     "wild": _Kind("ca", "*.dest.test", ("*.dest.test",)),
     "nexthop": _Kind("ca", "dest.test", ("dest.test",)),
@@ -55,6 +56,7 @@ _KINDS = {
     "future": _Kind("ca", "mx1.dest.test", ("mx1.dest.test",), starts_in=100),
     "unknownca": _Kind("ca2", "mx1.dest.test", ("mx1.dest.test",)),
     "chained": _Kind("sub", "mx1.dest.test", ("mx1.dest.test",)),
+    "below-old": _Kind("old-sub", "mx1.dest.test", ("mx1.dest.test",)),
     "ec": _Kind("ca", "mx1.dest.test", ("mx1.dest.test",), elliptic=True),
     "client": _Kind("ca", "client.lab.test", ("client.lab.test",)),
     "client-ec": _Kind("ca", "client-ec.lab.test", ("client-ec.lab.test",), elliptic=True),
@@ -122,8 +124,8 @@ def make(directory: Path = DIRECTORY) -> None:
     for title, kind in _KINDS.items():
         one = made[title] = _issue(title, kind, made)
         chain = one.pem()
-        if kind.issuer == "sub":
-            chain += made["sub"].pem()
+        if kind.issuer.endswith("sub"):
+            chain += made[kind.issuer].pem()
         elif title == "wild":
             chain += made["ca"].pem()  # a chain that includes its root, for DANE-TA
         _put(directory / f"{title}.pem", chain)

@@ -97,6 +97,8 @@ class Verifier:
         self.finished = False
         self._own: TlsaRecord | None = None
         self._names_checked = False
+        self._unchecked = 0  # depth of a certificate about which nothing counts, if above 0
+        self._is_alone = False  # no issuer of the server's certificate is known, and anchors are
         self._anchors: dict[bytes, tuple[TlsaRecord, bool]] = {}
         self._match_line = ""
         self._has_own_records = any(record.usage == END_ENTITY for record in demand.records)
@@ -167,14 +169,25 @@ class Verifier:
         if self._own is not None and not self._demand.anchor_file:
             return self._own_event(ok, error, depth, encoding)
         if self._has_own_records and not self._has_anchors:
-            return self._foreign_event(ok, depth, encoding)
+            return self._foreign_event(ok, depth)
         if not self._names_checked and (ok or error not in _BEFORE_NAMES):
             self._names_checked = True
             self._check_names()
+            if self._is_alone:
+                self._tell(encoding, depth, False)
+            self._unchecked = self._top_is_taken_as_it_is(depth, encoding)
+        if depth and depth == self._unchecked:
+            if ok:
+                self._note_anchor(depth, encoding)
+            return self.result
         if self._own is not None and (depth or not ok) and error != KEY_TOO_WEAK:
             return self.result
         if not ok:
             if self._has_anchors and error in _NO_ANCHOR:
+                # Where the library itself knows of anchors it says first that none matches. Later it complains that the
+                # certificate on top cannot be verified, if that is the server's.
+                self._tell(encoding, depth, ok)
+                self._is_alone = depth == 0 and error != SELF_SIGNED
                 error = NO_MATCH
             self._tell(encoding, depth, ok)
             self._offer(error, depth, encoding)
@@ -208,13 +221,23 @@ class Verifier:
             self.finished = True
         return self.result
 
-    def _foreign_event(self, ok: bool, depth: int, encoding: Callable[[], bytes]) -> int | None:
+    def _foreign_event(self, ok: bool, depth: int) -> int | None:
         """No record stands for the server's certificate, and no other would do."""
         if self.problem is None:
-            self._tell(encoding, 0, False)
+            self._tell(self._leaf, 0, False)
             self.problem = Problem(NO_MATCH, 0)
         self.finished = self.finished or (ok and depth == 0)
         return NO_MATCH
+
+    def _top_is_taken_as_it_is(self, depth: int, encoding: Callable[[], bytes]) -> int:
+        """The depth of the certificate on top, `depth`, if neither its dates nor its signature are looked at; else 0.
+
+        So it is with anchors of the library's own, unless it is a root or signed by a bare key.
+        """
+        if not self._has_anchors or self._anchors.get(encoding(), (None, False))[1]:
+            return 0
+        parsed = certificate(encoding())
+        return 0 if parsed is None or parsed.is_self_issued else depth
 
     def _offer(self, error: int, depth: int, encoding: Callable[[], bytes]) -> None:
         """Record an error if it counts more than the one there is."""
@@ -227,6 +250,10 @@ class Verifier:
         """Any other error counts more."""
         return self._weak_mismatch and error == HOST_MISMATCH
 
+    def _leaf(self) -> bytes:
+        """The server's own certificate."""
+        return self.chain[0] if self.chain else b""
+
     def _tell(self, encoding: Callable[[], bytes], depth: int, ok: bool) -> None:
         if self._verbose:
             parsed = certificate(encoding())
@@ -238,8 +265,7 @@ class Verifier:
         references = self._demand.references
         if not references:
             return
-        own = self.chain[0] if self.chain else b""
-        parsed = certificate(own)
+        parsed = certificate(self._leaf())
         errors: list[int] = []
         if references.names:
             self.name = matched_name(parsed, references.names) if parsed is not None else None
@@ -248,9 +274,9 @@ class Verifier:
         if references.address is not None and (parsed is None or not address_matches(parsed, references.address)):
             errors.append(ADDRESS_MISMATCH)
         for error in errors:
-            self._tell(lambda: own, 0, False)
+            self._tell(self._leaf, 0, False)
             if self.problem is None or not self._is_weak(error):
-                self._offer(error, 0, lambda: own)
+                self._offer(error, 0, self._leaf)
 
     # What matched
 

@@ -236,3 +236,21 @@ add(
     srv={"tls": {"cert": "good"}},
     messages=[message("one@dest.test"), message("two@dest.test")],
 )
+
+for _anchor in ("old-sub", "sub", "ca"):
+    for _selector, _matching in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        add(
+            f"dane/anchor-{_anchor}-{_selector}-{_matching}",
+            main={
+                "smtp_tls_loglevel": "2",
+                "smtp_tls_security_level": "dane-only",
+                "smtp_dns_support_level": "dnssec",
+            },
+            dns={
+                "_25._tcp.mx1.dest.test": [
+                    ("TLSA", 2, _selector, _matching, tlsa_digest(_anchor, _selector, _matching))
+                ]
+            },
+            secure=("test",),
+            srv={"tls": {"cert": "below-old" if _anchor == "old-sub" else "chained"}},
+        )

@@ -914,3 +914,40 @@ add(
     },
     srv={"lmtp": True, "tls": {"wrap": True}},
 )
+
+for _title in ("good", "wild", "self", "chained"):
+    for _anchor in ("ca2", "sub", "ca"):
+        add(
+            f"tls/order-of-checks-{_title}-below-anchor-{_anchor}",
+            main={
+                "smtp_tls_loglevel": "2",
+                "smtp_tls_security_level": "verify",
+                "smtp_tls_trust_anchor_file": f"/run/sidebyside/certificates/{_anchor}.pem",
+                "smtp_tls_verify_cert_match": "nosuch.test" if _anchor == "sub" else "hostname",
+            },
+            srv={"tls": {"cert": _title}},
+        )
+
+add(
+    "tls/order-of-checks-foreign-fingerprint",
+    main={
+        "smtp_tls_CAfile": "/run/sidebyside/certificates/ca.pem",
+        "smtp_tls_loglevel": "2",
+        "smtp_tls_security_level": "fingerprint",
+        "smtp_tls_fingerprint_digest": "sha256",
+        "smtp_tls_fingerprint_cert_match": fingerprint("self", "cert"),
+    },
+    srv={"tls": {"cert": "good"}},
+)
+
+for _anchor in ("old-sub", "ca"):
+    for _where in ("smtp_tls_trust_anchor_file", "smtp_tls_CAfile"):
+        add(
+            f"tls/expired-issuer-{_anchor}-in-{_where[9:]}",
+            main={
+                "smtp_tls_loglevel": "2",
+                "smtp_tls_security_level": "verify",
+                _where: f"/run/sidebyside/certificates/{_anchor}.pem",
+            },
+            srv={"tls": {"cert": "below-old"}},
+        )
