@@ -22,6 +22,9 @@ class Watcher(Protocol):
     def verified(self, ok: bool, error: int, depth: int, encoding: "Certificates") -> int | None:
         """One result of verification; the result to store, None: leave it."""
 
+    def step(self) -> None:
+        """A step was made; it will be logged."""
+
 
 class Certificates:
     """The certificate that a verification event is about, read when it is asked for."""
@@ -47,7 +50,7 @@ class Callbacks:
         self._index = LIB.SSL_get_ex_data_X509_STORE_CTX_idx()
         self._verify = FFI.callback("int (*)(int, X509_STORE_CTX *)", self._on_verify)
         self._message = FFI.callback("void (*)(int, int, int, const void *, size_t, SSL *, void *)", self._on_message)
-        self._info = FFI.callback("void (*)(const SSL *, int, int)", _on_progress) if progress else None
+        self._info = FFI.callback("void (*)(const SSL *, int, int)", self._on_progress) if progress else None
 
     def install(self, context: Any) -> None:
         """Let a context call."""
@@ -82,12 +85,18 @@ class Callbacks:
         if watcher is not None:
             watcher.message(bool(sent), FFI.buffer(octets, size)[:])
 
+    def _on_progress(self, ssl: Any, where: int, value: int) -> None:
+        watcher = self._watchers.get(_address(ssl))
+        if watcher is not None:
+            watcher.step()
+        _log_progress(ssl, where, value)
+
 
 def _address(pointer: Any) -> int:
     return int(FFI.cast("uintptr_t", pointer))
 
 
-def _on_progress(ssl: Any, where: int, value: int) -> None:
+def _log_progress(ssl: Any, where: int, value: int) -> None:
     state = FFI.string(LIB.SSL_state_string_long(ssl)).decode("ascii", "replace")
     if where & library.CB_LOOP:
         log.info(f"SSL_connect:{state}")

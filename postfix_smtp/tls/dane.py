@@ -94,7 +94,9 @@ class Dane:
         assert address is not None
         query, owner = address.query, address.owner
         if not query:
-            return server.host, None
+            # An address that the destination names: the DNS knows nothing of it, but may be asked all the same
+            records = await self._find(server.host, server) if self._settings.insecure_host_lookup else None
+            return server.host, records
         is_alias = owner.lower() != query.lower()
         candidates = [query]
         if address.secure:

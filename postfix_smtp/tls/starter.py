@@ -269,6 +269,10 @@ class _Attempt:
         """One result of verification."""
         return self._verifier.event(ok, error, depth, encoding)
 
+    def step(self) -> None:
+        """A step was made: a ticket is kept before it is told that it was read."""
+        self._after_read()
+
     # Afterwards
 
     def _conclude(self, report: SessionReport | None) -> Established:

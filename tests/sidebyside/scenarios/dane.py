@@ -254,3 +254,17 @@ for _anchor in ("old-sub", "sub", "ca"):
             secure=("test",),
             srv={"tls": {"cert": "below-old" if _anchor == "old-sub" else "chained"}},
         )
+
+for _level in ("dane", "dane-only"):
+    add(
+        f"dane/forced-look-up-of-an-address-{_level}",
+        main={
+            "smtp_tls_security_level": _level,
+            "smtp_dns_support_level": "dnssec",
+            "smtp_tls_force_insecure_host_tlsa_lookup": "yes",
+            "transport_maps": "inline:{{dest.test=smtp:[192.0.2.1]}}",
+        },
+        dns={"_25._tcp.192.0.2.1": [("TLSA", 3, 1, 1, tlsa_digest("good", 1, 1))]},
+        secure=("192.0.2.1",),
+        srv={"tls": {"cert": "good"}},
+    )
