@@ -129,9 +129,10 @@ class _Delivery:
                 text, routing.default_service, routing.known_ports, allow_utf8=routing.allow_utf8
             )
             if destination.port == WRAPPER_PORT and not tools.settings.wrapper_mode and tools.settings.helpful_warnings:
+                program = tools.settings.program
                 log.info(
                     "SMTPS wrappermode (TCP port 465) requires setting "
-                    '"smtp_tls_wrappermode = yes", and "smtp_tls_security_level = encrypt" (or stronger)'
+                    f'"{program}_tls_wrappermode = yes", and "{program}_tls_security_level = encrypt" (or stronger)'
                 )
             return destination
 

@@ -202,7 +202,8 @@ class Servers:
         if step.plaintext:
             plan = plan.in_plaintext()
         if self._tools.settings.wrapper_mode and plan.need < TlsNeed.ENCRYPT:
-            log.warning('smtp_tls_wrappermode requires "smtp_tls_security_level = encrypt" (or stronger)')
+            program = self._tools.settings.program
+            log.warning(f'{program}_tls_wrappermode requires "{program}_tls_security_level = encrypt" (or stronger)')
             return Outcome.UNUSABLE
         if not plan.authorizes(peer.name):
             return Outcome.UNUSABLE

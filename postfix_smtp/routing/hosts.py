@@ -173,8 +173,9 @@ class HostFinder:
     async def _addresses(self, host: str, validate: bool, trouble: _Trouble) -> list[Address]:
         """The addresses of one host, unordered; port is still to be set."""
         settings = self._settings
-        if names.is_address(host) and ("AAAA" if ":" in host else "A") in settings.families:
-            return [Address(host, host, 0, 0)]
+        numeric = names.numeric_address(host)
+        if numeric is not None and ("AAAA" if ":" in numeric else "A") in settings.families:
+            return [Address(host, numeric, 0, 0)]
         if settings.use_dns:
             assert self._resolver is not None
             answer = await self._resolver.addresses(host, settings.families, validate=validate)

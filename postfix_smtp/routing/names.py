@@ -36,6 +36,20 @@ def is_address(text: str) -> bool:
     return is_ipv6(text) if ":" in text else is_ipv4(text)
 
 
+def numeric_address(host: str) -> str | None:
+    """The address that a host's name is, in its usual spelling; None if it is a name.
+
+    The system's functions decide, so ``2001:DB8:0:0::1`` is ``2001:db8::1``, and ``0x7f.1``, which has the syntax of a
+    host name, is ``127.0.0.1``.
+    """
+    try:
+        if ":" in host:
+            return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, host))
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except (OSError, ValueError):
+        return None
+
+
 def hostname_problem(name: str, *, wildcard: bool = False) -> str | None:
     """Why `name` is no host name, in the words of Postfix's warning; None if it is one.
 
