@@ -17,6 +17,7 @@ from postfix_smtp.delivery.tooling import Tooling
 from postfix_smtp.delivery.verbosity import PeerVerbosity
 from postfix_smtp.delivery.walk import Connect, Resolve, ReuseAddress, ReuseDestination, Walk
 from postfix_smtp.dsn import Dsn
+from postfix_smtp.errors import FatalError
 from postfix_smtp.ipc.pass_on import split_transport
 from postfix_smtp.ipc.request import DeliveryReply, DeliveryRequest
 from postfix_smtp.message.added import delivered_before
@@ -75,6 +76,8 @@ class _Delivery:
     async def run(self) -> None:
         """Everything between the open queue file and the reply."""
         tools, request = self._tools, self._request
+        if not request.nexthop:
+            raise FatalError("empty nexthop hostname")
         raised = await self._verbosity.raise_for(request.nexthop, "noaddr")
         try:
             if await self._rejected_as_a_whole():

@@ -99,7 +99,9 @@ class Connector:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
-            await self._finish(sock, peer.address, f"connect to {peer.host}", report=False)
+            # an empty path is a field of NULs to Postfix: a name that nobody listens at
+            path = peer.address or "\0" * MAX_UNIX_PATH
+            await self._finish(sock, path, f"connect to {peer.host}", report=False)
         except BaseException:
             sock.close()
             raise

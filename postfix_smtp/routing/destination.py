@@ -41,11 +41,8 @@ def split_nexthop(nexthop: str, fallback_relays: str = "") -> list[str]:
     """The destinations of a nexthop, and behind them the fallback relays.
 
     Raises:
-        FatalError: empty nexthop.
-        PanicError: a nexthop of separators only.
+        PanicError: there is none.
     """
-    if not nexthop:
-        raise FatalError("empty nexthop hostname")
     listed = [item for item in _SEPARATORS.split(nexthop) if item]
     if not listed:
         raise PanicError(f'null destination: "{nexthop}"')

@@ -149,7 +149,8 @@ class HostFinder:
         validate = (settings.dnssec and secure) or settings.validate_insecure_mx
         if self._resolver is not None and settings.use_dns and len(targets) > 1:
             for host, _, _ in targets:
-                self._resolver.prefetch_addresses(host, settings.families, validate=validate)
+                if names.numeric_address(host) is None:
+                    self._resolver.prefetch_addresses(host, settings.families, validate=validate)
         addresses: list[Address] = []
         trouble = _Trouble()
         for host, preference, port in targets:

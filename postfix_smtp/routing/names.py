@@ -3,6 +3,7 @@
 `check_hostname` says why a name is bad, because the log says it too.
 """
 
+import re
 import socket
 
 from postfix_smtp import log
@@ -11,28 +12,38 @@ MAX_NAME = 255
 MAX_LABEL = 63
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _DIGITS = frozenset("0123456789")
+_OCTET = "0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
+_IPV4 = re.compile(rf"(?!0+\.(?![0.]*\Z)){_OCTET}(?:\.{_OCTET}){{3}}")
+_GROUPS = re.compile(r"(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4})*)?")
+_LEAST_COLONS, _MOST_COLONS = 6, 7
 
 
 def is_ipv4(text: str) -> bool:
-    """Four decimal octets."""
-    try:
-        socket.inet_pton(socket.AF_INET, text)
-    except (OSError, ValueError):
-        return False
-    return True
+    """Four decimal octets, with leading zeros if need be; only 0.0.0.0 begins with a zero octet."""
+    return _IPV4.fullmatch(text) is not None
 
 
 def is_ipv6(text: str) -> bool:
-    """An IPv6 address without brackets, prefix or zone."""
-    try:
-        socket.inet_pton(socket.AF_INET6, text)
-    except (OSError, ValueError):
-        return False
-    return True
+    """The syntax of an IPv6 address, without brackets, prefix or zone, as Postfix counts groups.
+
+    It counts colons, 7 at most, or 6 before an IPv4 address, and without ``::`` 6 at least. So ``1:2:3:4:5:6:7`` has
+    the syntax of an address and is none, and ``1:2:3:4:5:6:7::`` is one and has not.
+    """
+    most = _MOST_COLONS
+    if "." in text:
+        text, _, ipv4 = text.rpartition(":")
+        if not is_ipv4(ipv4):
+            return False
+        text += ":0"
+        most = _LEAST_COLONS
+    colons = text.count(":")
+    sides = text.split("::")
+    least = _LEAST_COLONS if len(sides) == 1 else 0
+    return len(sides) <= 2 and least <= colons <= most and all(_GROUPS.fullmatch(side) for side in sides)
 
 
 def is_address(text: str) -> bool:
-    """A numeric IPv4 or IPv6 address."""
+    """The syntax of a numeric IPv4 or IPv6 address."""
     return is_ipv6(text) if ":" in text else is_ipv4(text)
 
 

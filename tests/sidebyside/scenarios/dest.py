@@ -58,3 +58,6 @@ add(
 )
 
 add("dest/hexadecimal-address", main={"relayhost": "[0xC0.0.2.1]"})
+
+for number, host in enumerate(("192.0.2.0001", "0.1.2.3", "::ffff:010.0.0.1", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7::"), 1):
+    add(f"dest/odd-address-{number}", main={"relayhost": f"[{host}]"})

@@ -182,3 +182,7 @@ add(
     servers=[],
     main={"default_transport": "lmtp:inet:[192.0.2.1]", "lmtp_tls_wrappermode": "yes"},
 )
+
+add("lmtp/unix-empty-path", servers=[], main={"default_transport": "lmtp:unix:"})
+
+add("lmtp/inet-empty", servers=[], main={"default_transport": "lmtp:inet:"})

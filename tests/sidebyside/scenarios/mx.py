@@ -207,3 +207,9 @@ add(
     to=["user@only-here.test"],
     hosts="192.0.2.1 only-here.test\n",
 )
+
+for number, host in enumerate(("192.0.2.0002", "0.1.2.3", "0xC0000202", "1:2:3:4:5:6:7", "::2:3:4:5:6:7:8"), 1):
+    add(
+        f"mx/odd-address-as-host-{number}",
+        dns={"dest.test": [("MX", 10, f"{host}."), ("MX", 20, "mx1.dest.test.")]},
+    )
