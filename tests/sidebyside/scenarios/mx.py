@@ -213,3 +213,9 @@ for number, host in enumerate(("192.0.2.0002", "0.1.2.3", "0xC0000202", "1:2:3:4
         f"mx/odd-address-as-host-{number}",
         dns={"dest.test": [("MX", 10, f"{host}."), ("MX", 20, "mx1.dest.test.")]},
     )
+
+for number, host in enumerate((r"mx\032one.test", r"mx\.one.test", r"mx\000one.test", r"mx\228one.test"), 1):
+    add(
+        f"mx/escaped-octet-in-host-{number}",
+        dns={"dest.test": [("MX", 10, f"{host}."), ("MX", 20, "mx1.dest.test.")], "mx.one.test": [("A", "192.0.2.9")]},
+    )
