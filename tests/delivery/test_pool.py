@@ -7,7 +7,6 @@ from typing import Any
 from postfix_smtp.delivery.pool import Kept, Pool
 from postfix_smtp.smtp.peer import Peer
 
-
 PEER = Peer("mx.test", "192.0.2.1", 25)
 
 
