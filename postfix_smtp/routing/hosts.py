@@ -114,7 +114,7 @@ class HostFinder:
         match answer.result:
             case Result.OK:
                 records = order.order_services(answer.records)
-                targets = [(record.data, record.preference, record.port) for record in records]
+                targets = [(record.data, record.preference, record.port or destination.port) for record in records]
                 addresses, trouble = await self._addresses_of(targets, answer.secure)
                 if addresses:
                     best = min(record.preference for record in records)
@@ -176,6 +176,7 @@ class HostFinder:
     async def _addresses(self, host: str, validate: bool, trouble: _Trouble) -> tuple[list[Address], bool]:
         """The addresses of one host, unordered, and whether there were too many; port is still to be set."""
         settings = self._settings
+        host = names.to_ascii(host) or host  # from here on it has no other name
         numeric = names.numeric_address(host)
         if numeric is not None and ("AAAA" if ":" in numeric else "A") in settings.families:
             return [Address(host, numeric, 0, 0)], False
@@ -206,9 +207,7 @@ class HostFinder:
     async def _native_addresses(self, host: str, trouble: _Trouble) -> list[Address]:
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(
-                names.to_ascii(host) or host, None, family=self._native_family, type=socket.SOCK_STREAM
-            )
+            found = await loop.getaddrinfo(host, None, family=self._native_family, type=socket.SOCK_STREAM)
         except socket.gaierror as error:
             trouble.add(_native_status(error.errno), f"unable to look up host {host}: {error.strerror}")
             return []

@@ -5,6 +5,7 @@
 
 import re
 import socket
+import unicodedata
 
 from postfix_smtp import log
 
@@ -115,15 +116,54 @@ def _first(text: str, length: int) -> str:
 
 
 def to_ascii(name: str) -> str | None:
-    """The A-label form of a domain name (UTS #46, non-transitional); None if it has none.
+    """The A-label form of a domain name; None if it has none, or without the package ``idna``.
 
-    ASCII names are returned as they are. Needs the package ``idna`` for others; without it they have none.
+    ASCII names are returned as they are.
     """
     if name.isascii():
         return name
     try:
-        import idna
-
-        return idna.encode(name, uts46=True, transitional=False, std3_rules=False).decode("ascii")
+        return a_label_form(name)
     except (ImportError, UnicodeError):
         return None
+
+
+def a_label_form(name: str) -> str:
+    """The A-label form of a domain name that is not ASCII, by UTS #46 without transition, as Postfix has it from ICU.
+
+    The package ``idna`` by itself knows the letters of IDNA 2008 only; UTS #46 has symbols and ``_`` as well.
+
+    Raises:
+        UnicodeError: there is none; the text is ICU's name of the problem.
+        ImportError: the package ``idna`` is missing.
+    """
+    import idna
+
+    try:
+        mapped = idna.uts46_remap(name, std3_rules=False, transitional=False)
+    except idna.IDNAError:
+        raise UnicodeError("UIDNA_ERROR_DISALLOWED") from None
+    labels = mapped.split(".")
+    if "" in labels[:-1]:
+        raise UnicodeError("UIDNA_ERROR_EMPTY_LABEL")
+    return ".".join(label if label.isascii() else _a_label(label) for label in labels)
+
+
+def _a_label(label: str) -> str:
+    problem = None
+    converted = "xn--" + label.encode("punycode").decode("ascii")
+    if label.startswith("xn--"):
+        problem = "PUNYCODE"
+    elif label[2:4] == "--":
+        problem = "HYPHEN_3_4"
+    elif label.startswith("-"):
+        problem = "LEADING_HYPHEN"
+    elif label.endswith("-"):
+        problem = "TRAILING_HYPHEN"
+    elif unicodedata.category(label[0]).startswith("M"):
+        problem = "LEADING_COMBINING_MARK"
+    elif len(converted) > MAX_LABEL:
+        problem = "LABEL_TOO_LONG"
+    if problem is not None:
+        raise UnicodeError(f"UIDNA_ERROR_{problem}")
+    return converted

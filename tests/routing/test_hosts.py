@@ -103,6 +103,12 @@ def test_loops_are_looked_for_on_the_smtp_port_only(change: dict[str, Any], tmp_
     assert len(find(MX, own=("192.0.2.1",), tmp_path=tmp_path, **change).addresses) == 2
 
 
+def test_srv_record_without_port_means_the_port_of_the_service(tmp_path: Path) -> None:
+    records = ["_smtp._tcp.dest.example SRV 10 0 0 a.example", "a.example A 192.0.2.1"]
+    found = find(records, srv=True, port=587, tmp_path=tmp_path)
+    assert [each.port for each in found.addresses] == [587]
+
+
 def test_a_destination_has_at_most_a_hundred_addresses(tmp_path: Path) -> None:
     records = [
         *(f"dest.example MX {number} {name}.example" for number, name in enumerate("abc")),

@@ -1,6 +1,6 @@
 import pytest
 
-from postfix_smtp.routing.names import is_address, numeric_address
+from postfix_smtp.routing.names import is_address, numeric_address, to_ascii
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,27 @@ def test_what_has_not(text: str) -> None:
 )
 def test_the_address_that_a_host_is(host: str, address: str | None) -> None:
     assert numeric_address(host) == address
+
+
+@pytest.mark.parametrize(
+    ("name", "ascii_name"),
+    [
+        ("mx.test", "mx.test"),
+        ("bücher.test", "xn--bcher-kva.test"),
+        ("Straße.TEST", "xn--strae-oqa.test"),
+        ("a。test", "a.test"),
+        ("bü_cher.test", "xn--b_cher-3ya.test"),
+        ("☃.test", "xn--n3h.test"),
+        ("ab--ü.test", None),
+        ("\u0301a.test", None),
+        ("\u200dü.test", "xn--tda910n.test"),
+        ("aא.test", "xn--a-0hc.test"),
+        ("-ü.test", None),
+        ("ü-.test", None),
+        ("xn--a-ü.test", None),
+        ("ü..test", None),
+        ("ü" * 63 + ".test", None),
+    ],
+)
+def test_the_a_label_form(name: str, ascii_name: str | None) -> None:
+    assert to_ascii(name) == ascii_name
