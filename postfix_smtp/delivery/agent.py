@@ -17,6 +17,7 @@ from postfix_smtp.delivery.tooling import Tooling
 from postfix_smtp.delivery.verbosity import PeerVerbosity
 from postfix_smtp.delivery.walk import Connect, Resolve, ReuseAddress, ReuseDestination, Walk
 from postfix_smtp.dsn import Dsn
+from postfix_smtp.errors import FatalError
 from postfix_smtp.ipc.pass_on import split_transport
 from postfix_smtp.ipc.request import DeliveryReply, DeliveryRequest
 from postfix_smtp.message.added import delivered_before
@@ -75,6 +76,8 @@ class _Delivery:
     async def run(self) -> None:
         """Everything between the open queue file and the reply."""
         tools, request = self._tools, self._request
+        if not request.nexthop:
+            raise FatalError("empty nexthop hostname")
         raised = await self._verbosity.raise_for(request.nexthop, "noaddr")
         try:
             if await self._rejected_as_a_whole():
@@ -129,9 +132,10 @@ class _Delivery:
                 text, routing.default_service, routing.known_ports, allow_utf8=routing.allow_utf8
             )
             if destination.port == WRAPPER_PORT and not tools.settings.wrapper_mode and tools.settings.helpful_warnings:
+                program = tools.settings.program
                 log.info(
                     "SMTPS wrappermode (TCP port 465) requires setting "
-                    '"smtp_tls_wrappermode = yes", and "smtp_tls_security_level = encrypt" (or stronger)'
+                    f'"{program}_tls_wrappermode = yes", and "{program}_tls_security_level = encrypt" (or stronger)'
                 )
             return destination
 

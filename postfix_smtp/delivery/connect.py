@@ -1,6 +1,7 @@
 """Connecting to one address (delivery chapter 8)."""
 
 import asyncio
+import errno
 import os
 import socket
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from postfix_smtp import log
 from postfix_smtp.config.access import Parameters
 from postfix_smtp.errors import FatalError
+from postfix_smtp.routing import names
 from postfix_smtp.smtp.failure import Failure, local_failure
 from postfix_smtp.smtp.peer import Peer
 
@@ -99,7 +101,9 @@ class Connector:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
-            await self._finish(sock, peer.address, f"connect to {peer.host}", report=False)
+            # an empty path is a field of NULs to Postfix: a name that nobody listens at
+            path = peer.address or "\0" * MAX_UNIX_PATH
+            await self._finish(sock, path, f"connect to {peer.host}", report=False)
         except BaseException:
             sock.close()
             raise
@@ -127,27 +131,28 @@ class Connector:
                 _try_bind(sock, only)
             return
         name = settings.bind_ipv6_name if is_ipv6 else settings.bind_ipv4_name
-        address = _numeric(sock, name, configured)
+        address = _numeric(name, configured)
         if not _try_bind(sock, address) and settings.enforce_bind:
             log.info("server configuration error")
             raise ConnectError(local_failure("4.4.0", "server configuration error", throttle=True))
 
 
-def _numeric(sock: socket.socket, name: str, value: str) -> str:
+def _numeric(name: str, value: str) -> str:
     address = value
     if value.startswith("["):
         if not value.endswith("]"):
             raise FatalError(f"smtp_connect_addr: malformed {name} parameter: {value}")
         address = value[1:-1]
-    try:
-        socket.inet_pton(sock.family, address)
-    except (OSError, ValueError):
-        raise FatalError(f"smtp_connect_addr: bad {name} parameter: {value}: Name or service not known") from None
+    if names.numeric_address(address) is None:
+        raise FatalError(f"smtp_connect_addr: bad {name} parameter: {address}: Name or service not known")
     return address
 
 
 def _try_bind(sock: socket.socket, address: str) -> bool:
     try:
+        if (sock.family == socket.AF_INET6) != (":" in address):
+            # what the kernel says to an address of the other family: too short, or a family it does not know
+            raise OSError(errno.EAFNOSUPPORT if ":" in address else errno.EINVAL, "")
         sock.bind((address, 0))
     except OSError as error:
         log.warning(f"smtp_connect_addr: bind {address}: {os.strerror(error.errno or 0)}")

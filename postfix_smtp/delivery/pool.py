@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from postfix_smtp.delivery.session import Session
+from postfix_smtp.smtp.peer import Peer
 
 #: Seconds a session waits for this process before others may have it. A process that delivers to a destination again
 #: and again finds its sessions at once; what it leaves alone for so long, another one can use.
@@ -36,6 +37,16 @@ class Kept:
     level: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Binding:
+    """What a next-hop key leads to: an endpoint, and the server there under the name it has for this next-hop."""
+
+    endpoint: str
+    destination: str
+    is_best: bool
+    peer: Peer
+
+
 #: Takes over a session that nobody of this process wanted, with the next-hop key it was saved under.
 HandOver = Callable[[Kept, str | None], None]
 
@@ -59,7 +70,7 @@ class Pool:
         self._patience = patience
         self._clock = clock
         self._sessions: dict[str, deque[tuple[float, Kept, str | None]]] = {}
-        self._bindings: dict[str, dict[str, tuple[float, str, bool]]] = {}
+        self._bindings: dict[str, dict[_Binding, float]] = {}  # next-hop key: times of expiry
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -72,9 +83,9 @@ class Pool:
         expires = self._now() + lifetime
         self._sessions.setdefault(kept.endpoint, deque()).append((expires, kept, destination_key))
         if destination_key is not None:
-            # A repeated binding only restarts its timer: the order of endpoints is that of their first saving.
+            # A repeated binding only restarts its timer: the order of bindings is that of their first saving.
             bound = self._bindings.setdefault(destination_key, {})
-            bound[kept.endpoint] = (expires, kept.destination, kept.is_best)
+            bound[_Binding(kept.endpoint, kept.destination, kept.is_best, kept.session.peer)] = expires
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(lifetime, self._sweep)
 
@@ -84,13 +95,14 @@ class Pool:
         if not bound:
             return None
         now = self._now()
-        for endpoint, (expires, destination, is_best) in list(bound.items()):
+        for binding, expires in list(bound.items()):
             if expires <= now:
-                del bound[endpoint]
+                del bound[binding]
                 continue
-            kept = self.find_endpoint(endpoint)
+            kept = self.find_endpoint(binding.endpoint)
             if kept is not None:
-                return Kept(kept.session, destination, is_best, endpoint, kept.level)
+                kept.session.peer = binding.peer
+                return Kept(kept.session, binding.destination, binding.is_best, binding.endpoint, kept.level)
         return None
 
     def find_endpoint(self, key: str) -> Kept | None:
@@ -148,10 +160,10 @@ class Pool:
             else:
                 del self._sessions[key]
         for key, bound in list(self._bindings.items()):
-            for endpoint in [endpoint for endpoint, binding in bound.items() if binding[0] <= now]:
-                del bound[endpoint]
+            for binding in [binding for binding, expires in bound.items() if expires <= now]:
+                del bound[binding]
             if bound:
-                upcoming.append(min(binding[0] for binding in bound.values()))
+                upcoming.append(min(bound.values()))
             else:
                 del self._bindings[key]
         if upcoming:

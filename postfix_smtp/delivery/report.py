@@ -231,9 +231,12 @@ class Reporter:
             self._kept += self._undecided.values()
             self._undecided = {}
         else:
+            all_done = True
             while self._undecided:
-                await self._record_failure(self._undecided.pop(next(iter(self._undecided))), failure.dsn)
-            if failure.throttle and not self._all_final and not self.completed_session and self._host_status is None:
+                done = await self._record_failure(self._undecided.pop(next(iter(self._undecided))), failure.dsn)
+                all_done = all_done and done
+            # a failure that met nobody, or was bounced, is no reason to leave the destination alone
+            if failure.throttle and not all_done and not self.completed_session and self._host_status is None:
                 self._host_status = failure.dsn
         if failure.corrupt_queue_file and self._all_final:
             self._queue_file.mark_corrupt()
@@ -285,7 +288,8 @@ class Reporter:
                 return False
         return True
 
-    async def _record_failure(self, recipient: Recipient, dsn: Dsn) -> None:
+    async def _record_failure(self, recipient: Recipient, dsn: Dsn) -> bool:
+        """Record a failure, finally; True when nothing is left to do for this recipient."""
         settings, request = self._settings, self._request
         if dsn.is_hard:
             dsn = await self._filtered(_of_class(dsn, "5", "bounce_append"))
@@ -304,6 +308,7 @@ class Reporter:
         else:
             done = await self._bounce(recipient, dsn)
         self._all_final = self._all_final and done
+        return done
 
     async def _bounce(self, recipient: Recipient, dsn: Dsn) -> bool:
         settings, request = self._settings, self._request

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from postfix_smtp import log
 from postfix_smtp.errors import FatalError, PanicError
 from postfix_smtp.routing import names
 
@@ -16,6 +17,7 @@ UNIX_PREFIX = "unix:"
 INET_PREFIX = "inet:"
 WRAPPER_PORT = 465
 LOOP_PORT = 25
+_LOGGED = 100  #: octets of a name in a warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,8 @@ def split_nexthop(nexthop: str, fallback_relays: str = "") -> list[str]:
     """The destinations of a nexthop, and behind them the fallback relays.
 
     Raises:
-        FatalError: empty nexthop.
-        PanicError: a nexthop of separators only.
+        PanicError: there is none.
     """
-    if not nexthop:
-        raise FatalError("empty nexthop hostname")
     listed = [item for item in _SEPARATORS.split(nexthop) if item]
     if not listed:
         raise PanicError(f'null destination: "{nexthop}"')
@@ -106,8 +105,17 @@ def _valid_host(host: str, *, allow_utf8: bool) -> bool:
     if names.is_address(host):
         return True
     if not host.isascii() and allow_utf8:
-        converted = names.to_ascii(host)
-        return converted is not None and names.is_hostname(converted)
+        try:
+            if names.is_hostname(names.a_label_form(host)):
+                return True
+            problem = "malformed ASCII label(s)"
+        except ImportError:
+            return False
+        except UnicodeError as error:
+            problem = str(error)
+        shown = host.encode("utf-8", "surrogateescape")[:_LOGGED].decode("utf-8", "surrogateescape")
+        log.warning(f'midna_domain_to_ascii_create: Problem translating domain "{shown}" to ASCII form: {problem}')
+        return False
     return names.is_hostname(host)
 
 

@@ -1,8 +1,9 @@
 """What one DNS look-up means for mail (delivery chapter 4.2): CNAME steps, checks of names, the reply filter."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import TypeVar
 
 from postfix_smtp import log
 from postfix_smtp.errors import TableError
@@ -34,6 +35,7 @@ class Answer:
         result: what it means.
         text: reason for people, empty if OK.
         records: at least one if OK.
+        truncated: there were more.
         secure: every step of the answer was validated.
         name: the name of the last question, after CNAME steps.
     """
@@ -43,6 +45,7 @@ class Answer:
     records: tuple[Record, ...] = ()
     secure: bool = False
     name: str = ""
+    truncated: bool = False
 
 
 ReplyFilter = Callable[[str], Awaitable[str | None]]
@@ -102,22 +105,26 @@ class Resolver:
         Args:
             families: ``A``, ``AAAA``, in the order to ask.
 
-        Records are those of all families; without any, result and text of the highest precedence.
+        Records are those of all families, up to the limit, with which the asking ends; without any, result and text of
+        the highest precedence.
         """
         if len(families) > 1:
             self.prefetch_addresses(name, families, validate=validate)
         best = Answer(Result.NOTFOUND)
         found: list[Record] = []
-        secure = True
+        secure, truncated = True, False
         for rtype in families:
             answer = await self.lookup(name, rtype, validate=validate, search=True)
             if answer.result is Result.OK:
-                found += answer.records
+                truncated = append_within_limit(found, answer.records, lambda record: (name, record.type))
+                truncated = truncated or answer.truncated
                 secure = secure and answer.secure
             if answer.result >= best.result:
                 best = answer
+            if truncated:
+                break
         if best.result is Result.OK:
-            return replace(best, records=tuple(found), secure=secure)
+            return replace(best, records=tuple(found), secure=secure, truncated=truncated)
         return best
 
     def prefetch_addresses(self, name: str, families: tuple[str, ...], *, validate: bool = False) -> None:
@@ -172,13 +179,15 @@ class Resolver:
             for record in raw.records:
                 if record.type == rtype:
                     wanted.append(record)
-                elif record.type == "CNAME":
-                    alias = record.data
                 if record.type in (rtype, "CNAME") and not _valid_owner(record, name):
                     return Answer(Result.RETRY, _MALFORMED.format(name=name, type=rtype), name=name)
+                if record.type == "CNAME" and rtype != "CNAME":
+                    if not _valid_target(record, name):
+                        return Answer(Result.INVAL, _MALFORMED.format(name=name, type=rtype), name=name)
+                    alias = record.data
             if wanted:
                 return await self._judge(name, rtype, wanted, secure)
-            if alias is None or rtype == "CNAME":
+            if alias is None:
                 why = "Host found but no data record of requested type"
                 return Answer(Result.NOTFOUND, _NOT_FOUND.format(name=name, type=rtype, why=why), name=name)
             name = alias
@@ -188,29 +197,28 @@ class Resolver:
 
     async def _judge(self, name: str, rtype: str, wanted: list[Record], secure: bool) -> Answer:
         good: list[Record] = []
+        truncated = False
         for record in wanted:
             match rtype, record.data:
                 case (("MX" | "SRV"), ""):
                     what = "does not accept mail (nullMX)" if rtype == "MX" else "does not support SRV requests"
                     return Answer(Result.NULLMX if rtype == "MX" else Result.NULLSRV, f"Domain {name} {what}")
             if len(good) >= MAX_RECORDS:
-                log.warning(
-                    f"DNS record count limit ({MAX_RECORDS}) exceeded -- "
-                    f"dropping excess record(s) after qname={name} qtype={rtype}"
-                )
+                _report_excess(name, rtype)
+                truncated = True
                 break
             if rtype not in ("MX", "SRV", "NS", "CNAME") or _valid_target(record, name):
                 good.append(record)
         if not good:
             return Answer(Result.INVAL, _MALFORMED.format(name=name, type=rtype), name=name)
-        if self._filter is not None:
-            return await self._filtered(name, rtype, good, secure)
-        return Answer(Result.OK, "", tuple(good), secure, name)
+        answer = Answer(Result.OK, "", tuple(good), secure, name, truncated)
+        return answer if self._filter is None else await self._filtered(rtype, answer)
 
-    async def _filtered(self, name: str, rtype: str, records: list[Record], secure: bool) -> Answer:
+    async def _filtered(self, rtype: str, answer: Answer) -> Answer:
         assert self._filter is not None
+        name = answer.name
         kept: list[Record] = []
-        for record in records:
+        for record in answer.records:
             text = presentation(record)
             try:
                 action = await self._filter(text)
@@ -229,7 +237,7 @@ class Resolver:
         if not kept:
             why = "DNS reply filter drops all results"
             return Answer(Result.POLICY, f"Error looking up name={name} type={rtype}: {why}", name=name)
-        return Answer(Result.OK, "", tuple(kept), secure, name)
+        return replace(answer, records=tuple(kept))
 
     async def _consider_probe(self, asked: list[RawAnswer]) -> None:
         """The first reply that comes at all, an error too, decides: a validated one proves that there is validation."""
@@ -255,6 +263,32 @@ class Resolver:
             return
         log.warning("DNSSEC validation may be unavailable")
         log.warning(f"reason: dnssec_probe '{probe}' {reason}")
+
+
+T = TypeVar("T")
+
+
+def append_within_limit(found: list[T], more: Sequence[T], question: Callable[[T], tuple[str, str]]) -> bool:
+    """Add to a list of records or addresses as long as it has less than :data:`MAX_RECORDS`.
+
+    Args:
+        question: name and type that were asked for an item, to report the last one that is kept.
+
+    Returns:
+        Whether there were too many.
+    """
+    room = MAX_RECORDS - len(found)
+    found += more[:room]
+    if len(more) <= room:
+        return False
+    _report_excess(*question(found[-1]))
+    return True
+
+
+def _report_excess(name: str, rtype: str) -> None:
+    log.warning(
+        f"DNS record count limit ({MAX_RECORDS}) exceeded -- dropping excess record(s) after qname={name} qtype={rtype}"
+    )
 
 
 def presentation(record: Record) -> str:
@@ -290,16 +324,14 @@ def _valid_owner(record: Record, query: str) -> bool:
 
 
 def _valid_target(record: Record, query: str) -> bool:
-    """Whether an MX or SRV target may be used. An address instead of a name is used, under protest."""
-    if names.is_address(record.data):
-        log.warning(
-            f"numeric domain name in resource data of {record.type} record for {query}: {record.data}",
-        )
-        return True
     return _valid_name(record.data, "resource data", record, query)
 
 
 def _valid_name(name: str, where: str, record: Record, query: str) -> bool:
+    """Whether a name in a record may be used. An address instead of a name is used, under protest."""
+    if names.is_address(name):
+        log.warning(f"numeric domain name in {where} of {record.type} record for {query}: {name}")
+        return True
     if name == "" or names.is_hostname(name, report=True, wildcard=True):
         return True
     log.warning(f"malformed domain name in {where} of {record.type} record for {query}: {name}")

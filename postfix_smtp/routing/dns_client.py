@@ -288,5 +288,5 @@ def _record(owner: str, ttl: int, rtype: str, rdata: dns.rdata.Rdata) -> Record:
 
 
 def _name(name: dns.name.Name) -> str:
-    """Text of a name without the escapes of the presentation form: a strange octet is judged as what it is."""
-    return b".".join(label for label in name.labels if label).decode("utf-8", "surrogateescape")
+    """Text of a name in its presentation form: an escaped octet, a dot in a label say, makes it no host name."""
+    return "" if name == dns.name.root else name.to_text(omit_final_dot=True)

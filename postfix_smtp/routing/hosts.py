@@ -10,7 +10,7 @@ from postfix_smtp.dsn import Dsn
 from postfix_smtp.routing import names, order
 from postfix_smtp.routing.address import Address, Resolution
 from postfix_smtp.routing.destination import LOOP_PORT, Destination
-from postfix_smtp.routing.dns import Answer, Resolver, Result
+from postfix_smtp.routing.dns import Answer, Resolver, Result, append_within_limit
 from postfix_smtp.routing.settings import RoutingSettings
 
 _FAMILY_TYPES = {socket.AF_INET: "A", socket.AF_INET6: "AAAA"}
@@ -114,7 +114,7 @@ class HostFinder:
         match answer.result:
             case Result.OK:
                 records = order.order_services(answer.records)
-                targets = [(record.data, record.preference, record.port) for record in records]
+                targets = [(record.data, record.preference, record.port or destination.port) for record in records]
                 addresses, trouble = await self._addresses_of(targets, answer.secure)
                 if addresses:
                     best = min(record.preference for record in records)
@@ -149,20 +149,23 @@ class HostFinder:
         validate = (settings.dnssec and secure) or settings.validate_insecure_mx
         if self._resolver is not None and settings.use_dns and len(targets) > 1:
             for host, _, _ in targets:
-                self._resolver.prefetch_addresses(host, settings.families, validate=validate)
+                if names.numeric_address(host) is None:
+                    self._resolver.prefetch_addresses(host, settings.families, validate=validate)
         addresses: list[Address] = []
         trouble = _Trouble()
         for host, preference, port in targets:
-            found = await self._addresses(host, validate, trouble)
-            addresses += [
+            found, truncated = await self._addresses(host, validate, trouble)
+            of_host = [
                 replace(address, preference=preference, port=port, from_mx=True, mx_secure=secure, mx_owner=mx_owner)
                 for address in found
             ]
+            if append_within_limit(addresses, of_host, _question) or truncated:
+                break
         return addresses, trouble
 
     async def _find_host(self, destination: Destination, name: str) -> Resolution:
         trouble = _Trouble()
-        addresses = await self._addresses(name, self._settings.dnssec, trouble)
+        addresses, _ = await self._addresses(name, self._settings.dnssec, trouble)
         if not addresses:
             return Resolution(failure=trouble.dsn)
         if self._loops(destination) and any(item.address in self._own_addresses() for item in addresses):
@@ -170,16 +173,18 @@ class HostFinder:
         addresses = [replace(address, port=destination.port) for address in addresses]
         return Resolution(addresses=tuple(self._ordered(addresses)))
 
-    async def _addresses(self, host: str, validate: bool, trouble: _Trouble) -> list[Address]:
-        """The addresses of one host, unordered; port is still to be set."""
+    async def _addresses(self, host: str, validate: bool, trouble: _Trouble) -> tuple[list[Address], bool]:
+        """The addresses of one host, unordered, and whether there were too many; port is still to be set."""
         settings = self._settings
-        if names.is_address(host) and ("AAAA" if ":" in host else "A") in settings.families:
-            return [Address(host, host, 0, 0)]
+        host = names.to_ascii(host) or host  # from here on it has no other name
+        numeric = names.numeric_address(host)
+        if numeric is not None and ("AAAA" if ":" in numeric else "A") in settings.families:
+            return [Address(host, numeric, 0, 0)], False
         if settings.use_dns:
             assert self._resolver is not None
             answer = await self._resolver.addresses(host, settings.families, validate=validate)
             if answer.result is Result.OK:
-                return [
+                addresses = [
                     Address(
                         record.owner if settings.cname_overrides else host,
                         record.data,
@@ -191,19 +196,18 @@ class HostFinder:
                     )
                     for record in answer.records
                 ]
+                return addresses, answer.truncated
             trouble.add(_DNS_STATUS[answer.result], answer.text)
             if answer.result is not Result.NOTFOUND:
-                return []
+                return [], False
         if settings.use_native:
-            return await self._native_addresses(host, trouble)
-        return []
+            return await self._native_addresses(host, trouble), False
+        return [], False
 
     async def _native_addresses(self, host: str, trouble: _Trouble) -> list[Address]:
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(
-                names.to_ascii(host) or host, None, family=self._native_family, type=socket.SOCK_STREAM
-            )
+            found = await loop.getaddrinfo(host, None, family=self._native_family, type=socket.SOCK_STREAM)
         except socket.gaierror as error:
             trouble.add(_native_status(error.errno), f"unable to look up host {host}: {error.strerror}")
             return []
@@ -257,6 +261,10 @@ class HostFinder:
             balance_limit=settings.address_limit if settings.balance else 0,
             sort=sort,
         )
+
+
+def _question(address: Address) -> tuple[str, str]:
+    return address.query or address.host, "AAAA" if address.is_ipv6 else "A"
 
 
 def _native_status(code: int | None) -> tuple[str, str]:

@@ -101,10 +101,10 @@ class Handshake:
             words = yield LookUp(Source.PIX_WORKAROUNDS, talk.peer.address)
         if words is None:
             words = settings.pix_workarounds
+        if not words:
+            return
         wanted = words.lower().replace(",", " ").split()
         known = [name for name in ("disable_esmtp", "delay_dotcrlf") if name in wanted]
-        if not known:
-            return
         if "delay_dotcrlf" in known and context.message_age < settings.pix_threshold:
             known.remove("delay_dotcrlf")
         names = settings.dialect.list_separator.join(known)
@@ -241,7 +241,7 @@ class Handshake:
         return names
 
     def _read_size(self, rest: str) -> None:
-        words = rest.replace("=", " ").split()
+        words = rest.split()
         if not words:
             return
         limit = keywords.size_limit(words[0])

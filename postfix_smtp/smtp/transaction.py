@@ -217,6 +217,7 @@ class Transaction:
                     yield from self._all_delivered(Reply(reply.code, _SUCCESS_STATUS, reply.text))
                     self._sender = State.LAST
                     self.completed = True
+                    self.keep = False  # the server waits for content
                     turn = Turn.SHORT
             case State.DOT:
                 turn = yield from self._dot_answered(reply)

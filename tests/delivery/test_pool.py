@@ -5,12 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from postfix_smtp.delivery.pool import Kept, Pool
+from postfix_smtp.smtp.peer import Peer
+
+PEER = Peer("mx.test", "192.0.2.1", 25)
 
 
 @dataclass
 class FakeSession:
     name: str
     tls: object = None
+    peer: Peer = PEER
     closed: bool = False
     on_close: Any = None
 
@@ -71,6 +75,23 @@ def test_a_destination_finds_the_endpoint_that_was_bound_first() -> None:
         assert name(pool.find_destination("d")) == "b"
         assert pool.find_destination("d") is None
         assert name(pool.find_endpoint("e3")) == "c"
+
+    in_loop(test)
+
+
+def test_a_server_has_the_name_under_which_the_destination_first_knew_it() -> None:
+    def test() -> None:
+        pool = Pool(clock=Clock())
+        session = kept("a")
+        for host, key in (("mx1.test", "d1"), ("mx2.test", "d2"), ("mx3.test", "d1")):
+            session.session.peer = Peer(host, "192.0.2.1", 25)
+            pool.save(session, key, 2)
+            assert pool.find_endpoint("e") is not None
+        for key, host in (("d2", "mx2.test"), ("d1", "mx1.test")):
+            pool.save(session, None, 2)
+            found = pool.find_destination(key)
+            assert found is not None
+            assert found.session.peer.name == host
 
     in_loop(test)
 

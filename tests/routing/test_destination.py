@@ -45,6 +45,8 @@ def fatal_texts() -> list[tuple[str, str, bool]]:
         if last.startswith("fatal: ") and scenario["mode"] == "smtp":
             utf8 = scenario.get("main_cf", {}).get("smtputf8_enable") == "yes"
             nexthop = scenario["requests"][-1]["nexthop"]
+            if not nexthop:
+                continue  # a fault of the request, not of a destination
             cases.append((nexthop, last.removeprefix("fatal: "), utf8))
     return cases
 
@@ -61,9 +63,10 @@ def test_the_vectors_hold_every_kind_of_malformed_destination() -> None:
     assert len(fatal_texts()) >= 11
 
 
-def test_a_nexthop_of_separators_only_is_a_panic() -> None:
-    with pytest.raises(PanicError, match='null destination: ", "'):
-        split_nexthop(", ")
+@pytest.mark.parametrize("nexthop", [", ", ""])
+def test_a_nexthop_of_separators_only_is_a_panic(nexthop: str) -> None:
+    with pytest.raises(PanicError, match=f'null destination: "{nexthop}"'):
+        split_nexthop(nexthop)
 
 
 def test_fallback_relays_follow_the_listed_destinations() -> None:

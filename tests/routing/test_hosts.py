@@ -103,6 +103,37 @@ def test_loops_are_looked_for_on_the_smtp_port_only(change: dict[str, Any], tmp_
     assert len(find(MX, own=("192.0.2.1",), tmp_path=tmp_path, **change).addresses) == 2
 
 
+def test_srv_record_without_port_means_the_port_of_the_service(tmp_path: Path) -> None:
+    records = ["_smtp._tcp.dest.example SRV 10 0 0 a.example", "a.example A 192.0.2.1"]
+    found = find(records, srv=True, port=587, tmp_path=tmp_path)
+    assert [each.port for each in found.addresses] == [587]
+
+
+def test_a_destination_has_at_most_a_hundred_addresses(tmp_path: Path) -> None:
+    records = [
+        *(f"dest.example MX {number} {name}.example" for number, name in enumerate("abc")),
+        *(f"{name}.example A 10.{at}.0.{number}" for at, name in enumerate("abc") for number in range(60)),
+    ]
+    found = find(records, address_limit=0, tmp_path=tmp_path)
+    assert len(found.addresses) == 100
+    assert {each.host for each in found.addresses} == {"a.example", "b.example"}
+
+
+def test_a_numeric_destination_has_the_usual_spelling_of_its_address(tmp_path: Path) -> None:
+    found = find([], "2001:DB8:0:0::1", literal=True, families=("A", "AAAA"), tmp_path=tmp_path)
+    assert shown(found) == ["2001:DB8:0:0::1 2001:db8::1 0"]
+
+
+def test_a_name_that_the_system_takes_for_an_address_is_not_looked_up(tmp_path: Path) -> None:
+    assert shown(find([], "0x7f.1", literal=True, tmp_path=tmp_path)) == ["0x7f.1 127.0.0.1 0"]
+
+
+def test_a_numeric_destination_is_myself_in_any_spelling(tmp_path: Path) -> None:
+    found = find([], "2001:DB8:0:0::1", own=("2001:db8::1",), literal=True, families=("AAAA",), tmp_path=tmp_path)
+    assert found.failure is not None
+    assert found.failure.reason == "mail for 2001:DB8:0:0::1 loops back to myself"
+
+
 def test_a_numeric_destination_that_is_myself_loops(tmp_path: Path) -> None:
     found = find([], "192.0.2.1", own=("192.0.2.1",), literal=True, tmp_path=tmp_path)
     assert found.is_last

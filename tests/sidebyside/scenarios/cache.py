@@ -231,3 +231,10 @@ add(
         * 2
     },
 )
+
+add(
+    "cache/one-server-under-two-names",
+    main={"smtp_connection_cache_destinations": "static:all", "smtp_connection_cache_time_limit": "20s"},
+    dns={"d1.test": [("MX", 10, "mx1.dest.test.")], "d2.test": [("A", "192.0.2.1")]},
+    messages=[message(f"user@{domain}") for domain in ("d1.test", "d2.test", "d1.test", "d2.test")],
+)

@@ -38,3 +38,16 @@ add(
 )
 
 add("connect/bind-address-enforced", main={"smtp_bind_address": "198.51.100.2"})
+
+add("connect/bind-address-other-family", main={"smtp_bind_address": "2001:db8::1"})
+
+add(
+    "connect/bind-address6-other-family",
+    main={"smtp_bind_address6": "192.0.2.3", "smtp_bind_address_enforce": "yes"},
+    dns={"mx1.dest.test": [("AAAA", "2001:db8::1")]},
+    servers=[{"at": "[2001:db8::1]:25"}],
+)
+
+add("connect/bind-address-in-odd-spelling", main={"smtp_bind_address": "0300.0.2.99"})
+
+add("connect/bind-address-bad-in-brackets", main={"smtp_bind_address": "[IPv6:192.0.2.1]"})

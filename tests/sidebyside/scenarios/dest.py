@@ -41,3 +41,23 @@ add(
 )
 
 add("dest/host-lookup-bad-word", main={"smtp_host_lookup": "dns, voodoo"})
+
+add(
+    "dest/literal-in-odd-spelling",
+    main={
+        "relayhost": "[2001:DB8:0:0::1]",
+        "smtp_discard_ehlo_keyword_address_maps": "inline:{ {2001:db8::1 = pipelining} }",
+    },
+    servers=[{"at": "[2001:db8::1]:25"}],
+)
+
+add(
+    "dest/own-address-in-odd-spelling",
+    main={"relayhost": "[2001:DB8:0:0::1]", "proxy_interfaces": "2001:db8::1"},
+    servers=[],
+)
+
+add("dest/hexadecimal-address", main={"relayhost": "[0xC0.0.2.1]"})
+
+for number, host in enumerate(("192.0.2.0001", "0.1.2.3", "::ffff:010.0.0.1", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7::"), 1):
+    add(f"dest/odd-address-{number}", main={"relayhost": f"[{host}]"})

@@ -64,3 +64,13 @@ add("ehlo/size-is-not-a-number", srv={"kw": ["SIZE many", "PIPELINING"]})
 add("ehlo/keywords-in-lower-case", srv={"kw": ["pipelining", "size 1000000", "8bitmime", "dsn"]})
 
 add("ehlo/discard-by-address", main={"smtp_discard_ehlo_keyword_address_maps": "inline:{ 192.0.2.1=pipelining }"})
+
+for number, keyword in enumerate(("SIZE 1000=2", "SIZE 5=", "SIZE==5", "SIZE =5", "SIZE= 5"), 1):
+    add(f"ehlo/size-with-equals-sign-{number}", srv={"on": {"EHLO": f"250-mx.test\n250 {keyword}"}})
+
+for number, words in enumerate(("nonsense", ",", ""), 1):
+    add(
+        f"ehlo/pix-no-known-workaround-{number}",
+        main={"smtp_pix_workarounds": words},
+        srv={"greet": "220 ***2*0*"},
+    )

@@ -170,3 +170,19 @@ add(
 add("lmtp/no-pipelining", main=LMTP, to=["one@dest.test", "two@dest.test"], servers=[{**HERE, "kw": []}])
 
 add("lmtp/socket-missing", main=LMTP, servers=[])
+
+add(
+    "lmtp/smtps-port-without-wrapper-mode",
+    servers=[],
+    main={"default_transport": "lmtp:inet:[192.0.2.1]:465"},
+)
+
+add(
+    "lmtp/wrapper-mode-without-level",
+    servers=[],
+    main={"default_transport": "lmtp:inet:[192.0.2.1]", "lmtp_tls_wrappermode": "yes"},
+)
+
+add("lmtp/unix-empty-path", servers=[], main={"default_transport": "lmtp:unix:"})
+
+add("lmtp/inet-empty", servers=[], main={"default_transport": "lmtp:inet:"})

@@ -207,3 +207,53 @@ add(
     to=["user@only-here.test"],
     hosts="192.0.2.1 only-here.test\n",
 )
+
+for number, host in enumerate(("192.0.2.0002", "0.1.2.3", "0xC0000202", "1:2:3:4:5:6:7", "::2:3:4:5:6:7:8"), 1):
+    add(
+        f"mx/odd-address-as-host-{number}",
+        dns={"dest.test": [("MX", 10, f"{host}."), ("MX", 20, "mx1.dest.test.")]},
+    )
+
+for number, host in enumerate((r"mx\032one.test", r"mx\.one.test", r"mx\000one.test", r"mx\228one.test"), 1):
+    add(
+        f"mx/escaped-octet-in-host-{number}",
+        dns={"dest.test": [("MX", 10, f"{host}."), ("MX", 20, "mx1.dest.test.")], "mx.one.test": [("A", "192.0.2.9")]},
+    )
+
+add(
+    "mx/alias-to-a-malformed-name",
+    dns={"dest.test": [("CNAME", "bad/name.test.")], "bad/name.test": [("MX", 10, "mx1.dest.test.")]},
+)
+
+add(
+    "mx/exchanger-is-alias-of-a-malformed-name",
+    dns={"mx1.dest.test": [("CNAME", "bad/name.test.")], "bad/name.test": [("A", "192.0.2.1")]},
+)
+
+add(
+    "mx/alias-to-an-address",
+    dns={"dest.test": [("CNAME", "192.0.2.9.")], "192.0.2.9": [("MX", 10, "mx1.dest.test.")]},
+)
+
+add(
+    "mx/hundred-addresses-of-both-families",
+    dns={
+        "mx1.dest.test": [
+            *(("A", f"203.0.113.{number}") for number in range(1, 61)),
+            *(("AAAA", f"2001:db8:dead::{number:x}") for number in range(1, 61)),
+        ]
+    },
+    servers=[],
+    main={"smtp_mx_address_limit": "0"},
+)
+
+add(
+    "mx/hundred-addresses-of-all-hosts",
+    dns={
+        "dest.test": [("MX", 10, "m1.test."), ("MX", 20, "m2.test."), ("MX", 30, "mx1.dest.test.")],
+        "m1.test": [("A", f"203.0.113.{number}") for number in range(1, 61)],
+        "m2.test": [("A", f"203.0.113.{number}") for number in range(61, 121)],
+    },
+    main={"smtp_mx_address_limit": "0"},
+    differs={"DNS": ["+mx1.dest.test A", "+mx1.dest.test AAAA"]},  # all hosts are asked for at once
+)

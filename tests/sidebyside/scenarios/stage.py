@@ -293,3 +293,15 @@ add(
 )
 
 add("stage/reply-in-pieces", srv={"on": {"MAIL": ("pieces", ["25", "0-2.1.0 first\r\n250 ", "2.1.0 last\r\n"])}})
+
+add(
+    "stage/lost-with-nobody-left",
+    srv={"on": {"RCPT": (("reply", "450 4.2.0 later"), ("close",))}},
+    messages=[{"to": ["one@dest.test"]}, {"to": ["two@dest.test"]}],
+)
+
+add(
+    "stage/lost-with-somebody-left",
+    srv={"on": {"RCPT": ["250 2.1.5 Ok", (("reply", "450 4.2.0 later"), ("close",))]}},
+    messages=[{"to": ["one@dest.test", "two@dest.test"]}, {"to": ["three@dest.test"]}],
+)

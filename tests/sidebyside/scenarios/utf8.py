@@ -125,3 +125,28 @@ add(
         ("idle",),
     ],
 )
+
+for level in ("disabled", "enabled"):
+    add(
+        f"utf8/native-look-up-{level}",
+        main={"smtp_dns_support_level": level, "smtp_host_lookup": "native", "relayhost": "[bücher.test]"},
+    )
+
+add(
+    "utf8/native-look-up-found",
+    main={"smtp_dns_support_level": "disabled"},
+    to=["user@bücher.test"],
+    hosts="192.0.2.1 xn--bcher-kva.test\n",
+)
+
+for number, host in enumerate(("bücher.test", "bü_cher.test", "☃.test", "Straße.TEST", "１９２.0.2.1"), 1):
+    add(
+        f"utf8/international-relay-{number}",
+        main={"relayhost": f"[{host}]"},
+        dns={f"{name}.test": [("A", "192.0.2.1")] for name in ("xn--bcher-kva", "xn--b_cher-3ya", "xn--n3h")},
+    )
+
+for number, host in enumerate(
+    ("ab--ü.test", "-ü.test", "ü-.test", "\u0301a.test", "aא.test", "ü..test", "xn--a-ü.test"), 1
+):
+    add(f"utf8/relay-without-a-label-form-{number}", main={"relayhost": f"[{host}]"}, servers=[])

@@ -95,3 +95,9 @@ add(
     steps=[("send", 0), ("wait_log", "status=undeliverable"), ("idle",)],
     srv={"on": {"RCPT": "550 5.1.1 no"}},
 )
+
+add(
+    "verify/target-data-connection-is-not-kept",
+    main={"smtp_address_verify_target": "data", "smtp_connection_cache_destinations": "static:all"},
+    messages=[{"args": ["-bv"], "to": ["user@dest.test"]}, {"to": ["user@dest.test"]}],
+)
