@@ -56,6 +56,7 @@ class QueueMessage:
             on, is added unless `complete` is false.
         encoding: ``7bit``, ``8bit`` or empty.
         attributes: further ``name=value`` records of the envelope.
+        damage: octets behind the records, before what belongs after the content.
     """
 
     sender: bytes
@@ -67,6 +68,7 @@ class QueueMessage:
     arrival: float = 0.0
     attributes: Sequence[bytes] = ()
     complete: bool = True
+    damage: bytes = b""
 
 
 @dataclass(slots=True)
@@ -110,7 +112,7 @@ def encode_message(message: QueueMessage) -> tuple[bytes, Queued]:
         add(b"R", recipient.address)
     add(b"M", b"")
     queued.data_offset = len(envelope)
-    content = b"".join([encode_record(kind, data) for kind, data in message.records])
+    content = b"".join([encode_record(kind, data) for kind, data in message.records]) + message.damage
     queued.size = len(content)
     sizes = (queued.size, queued.data_offset, len(message.recipients), 0, queued.size, 0)
     envelope[:97] = encode_record(b"C", b" ".join([b"%15d" % number for number in sizes]))
