@@ -15,13 +15,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from compat.sidebyside.__main__ import SCENARIOS
 from compat.sidebyside.pool import Worker, differences, obstacle, show
+from compat.sidebyside.random_content import random_content
 from compat.sidebyside.random_scenarios import random_scenario
 from compat.sidebyside.random_tls import random_tls_scenario
 from compat.sidebyside.scenario import Scenario
 from compat.sidebyside.shrinking import shrink
 
 _TRIES = 3
-KINDS: Mapping[str, Callable[[int], Scenario]] = {"mail": random_scenario, "tls": random_tls_scenario}
+KINDS: Mapping[str, Callable[[int], Scenario]] = {
+    "mail": random_scenario,
+    "tls": random_tls_scenario,
+    "content": random_content,
+}
 
 
 def compare(worker: Worker, scenario: Scenario) -> tuple[str, list[str]]:

@@ -5,7 +5,8 @@ A message is a mapping: ``to`` (recipients), ``sender``, ``data`` (content with 
 ``rcpt_args`` (one list, or one for each recipient), ``raw`` (content as it is), ``show`` (note all replies); for
 postdrop ``records`` or ``lines``. For queue, content that cleanup(8) would not write so: ``lines`` (a line, or a
 record's type and data; a number as data is an offset in the content, for a pointer), ``octets`` to be put behind them
-as they are, ``encoding``, ``attributes``.
+as they are, ``encoding``, ``attributes`` and ``smtputf8`` of the envelope, ``original``, ``dsn_original`` and
+``notify`` of the recipients.
 """
 
 import asyncio
@@ -94,10 +95,11 @@ async def _postdrop(
 def _queue_file(message: Mapping[str, Any], sender: str, recipients: list[str]) -> bytes:
     queued = QueueMessage(
         sender=_octets(sender),
-        recipients=[QueueRecipient(_octets(recipient)) for recipient in recipients],
+        recipients=[_queue_recipient(message, _octets(recipient)) for recipient in recipients],
         records=[],
         encoding=_octets(message.get("encoding", "")),
         attributes=message.get("attributes", ()),
+        smtputf8=message.get("smtputf8", 0),
         damage=message.get("octets", b""),
         arrival=int(time.time()),  # one length, so that offsets are the same
     )
@@ -105,6 +107,11 @@ def _queue_file(message: Mapping[str, Any], sender: str, recipients: list[str]) 
     lines = [("N", line) if isinstance(line, bytes) else line for line in message["lines"]]
     records = [(_octets(kind), b"%15d" % (begin + data) if isinstance(data, int) else data) for kind, data in lines]
     return encode_message(replace(queued, records=records))[0]
+
+
+def _queue_recipient(message: Mapping[str, Any], address: bytes) -> QueueRecipient:
+    original = message.get("original", address)
+    return QueueRecipient(address, original, message.get("dsn_original", b""), message.get("notify", 0))
 
 
 def _octets(text: str) -> bytes:

@@ -1,6 +1,6 @@
 """Scenarios: utf8."""
 
-from compat.sidebyside.scenario import add
+from compat.sidebyside.scenario import add, message
 
 add(
     "utf8/both",
@@ -125,3 +125,12 @@ add(
         ("idle",),
     ],
 )
+
+# Bits of a newer Postfix, in a queue file that was there before
+for name, bits in (("alone", 16), ("requested", 17)):
+    add(
+        f"utf8/unknown-bits-{name}",
+        messages=[message(via="queue", original="ö@x.test".encode(), lines=[b"To: x", b"", b"x"], smtputf8=bits)],
+        srv={"kw": ["8BITMIME", "DSN"]},
+        max="3.9",
+    )
