@@ -56,6 +56,8 @@ class QueueMessage:
             on, is added unless `complete` is false.
         encoding: ``7bit``, ``8bit`` or empty.
         attributes: further ``name=value`` records of the envelope.
+        smtputf8: flags that say why SMTPUTF8 is needed.
+        damage: octets behind the records, before what belongs after the content.
     """
 
     sender: bytes
@@ -67,6 +69,8 @@ class QueueMessage:
     arrival: float = 0.0
     attributes: Sequence[bytes] = ()
     complete: bool = True
+    smtputf8: int = 0
+    damage: bytes = b""
 
 
 @dataclass(slots=True)
@@ -110,9 +114,9 @@ def encode_message(message: QueueMessage) -> tuple[bytes, Queued]:
         add(b"R", recipient.address)
     add(b"M", b"")
     queued.data_offset = len(envelope)
-    content = b"".join([encode_record(kind, data) for kind, data in message.records])
+    content = b"".join([encode_record(kind, data) for kind, data in message.records]) + message.damage
     queued.size = len(content)
-    sizes = (queued.size, queued.data_offset, len(message.recipients), 0, queued.size, 0)
+    sizes = (queued.size, queued.data_offset, len(message.recipients), 0, queued.size, message.smtputf8)
     envelope[:97] = encode_record(b"C", b" ".join([b"%15d" % number for number in sizes]))
     end = encode_record(b"X", b"") + encode_record(b"E", b"") if message.complete else b""
     return bytes(envelope) + content + end, queued

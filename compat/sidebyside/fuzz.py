@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from compat.sidebyside.__main__ import SCENARIOS
 from compat.sidebyside.pool import Worker, differences, obstacle, show
+from compat.sidebyside.random_content import random_content
 from compat.sidebyside.random_sasl import random_sasl_scenario
 from compat.sidebyside.random_scenarios import random_scenario
 from compat.sidebyside.random_tls import random_tls_scenario
@@ -26,6 +27,7 @@ KINDS: Mapping[str, Callable[[int], Scenario]] = {
     "mail": random_scenario,
     "sasl": random_sasl_scenario,
     "tls": random_tls_scenario,
+    "content": random_content,
 }
 
 

@@ -1,17 +1,22 @@
-"""Putting messages into the queue: with sendmail(1), smtpd(8), or postdrop(1).
+"""Putting messages into the queue: with sendmail(1), smtpd(8), postdrop(1), or as a file that is there.
 
 A message is a mapping: ``to`` (recipients), ``sender``, ``data`` (content with LF line ends), ``via`` (``sendmail``,
-``smtp`` or ``postdrop``). For sendmail ``args``; for smtp ``hello``, ``xforward``, ``mail_args``, ``rcpt_args`` (one
-list, or one for each recipient), ``raw`` (content as it is), ``show`` (note all replies); for postdrop ``records`` or
-``lines``.
+``smtp``, ``postdrop`` or ``queue``). For sendmail ``args``; for smtp ``hello``, ``xforward``, ``mail_args``,
+``rcpt_args`` (one list, or one for each recipient), ``raw`` (content as it is), ``show`` (note all replies); for
+postdrop ``records`` or ``lines``. For queue, content that cleanup(8) would not write so: ``lines`` (a line, or a
+record's type and data; a number as data is an offset in the content, for a pointer), ``octets`` to be put behind them
+as they are, ``encoding``, ``attributes`` and ``smtputf8`` of the envelope, ``original``, ``dsn_original`` and
+``notify`` of the recipients.
 """
 
 import asyncio
 import re
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from compat.queue_file import encode_record
+from compat.queue_file import QueueMessage, QueueRecipient, encode_message, encode_record
 
 if TYPE_CHECKING:
     from compat.sidebyside.instance import Instance
@@ -42,6 +47,8 @@ async def inject(instance: "Instance", message: Mapping[str, Any], notes: list[s
             await _sendmail(instance, message, sender, recipients, notes)
         case "postdrop":
             await _postdrop(instance, message, sender, recipients, notes)
+        case "queue":
+            instance.enqueue(_queue_file(message, sender, recipients))
         case "smtp":
             await Submission(message, notes).send(sender, recipients)
         case _:
@@ -83,6 +90,32 @@ async def _postdrop(
         notes.append(f"postdrop: {code} {shown}")
     else:
         await _picked_up(instance, mark)
+
+
+def _queue_file(message: Mapping[str, Any], sender: str, recipients: list[str]) -> bytes:
+    queued = QueueMessage(
+        sender=_octets(sender),
+        recipients=[_queue_recipient(message, _octets(recipient)) for recipient in recipients],
+        records=[],
+        encoding=_octets(message.get("encoding", "")),
+        attributes=message.get("attributes", ()),
+        smtputf8=message.get("smtputf8", 0),
+        damage=message.get("octets", b""),
+        arrival=int(time.time()),  # one length, so that offsets are the same
+    )
+    begin = encode_message(queued)[1].data_offset
+    lines = [("N", line) if isinstance(line, bytes) else line for line in message["lines"]]
+    records = [(_octets(kind), b"%15d" % (begin + data) if isinstance(data, int) else data) for kind, data in lines]
+    return encode_message(replace(queued, records=records))[0]
+
+
+def _queue_recipient(message: Mapping[str, Any], address: bytes) -> QueueRecipient:
+    original = message.get("original", address)
+    return QueueRecipient(address, original, message.get("dsn_original", b""), message.get("notify", 0))
+
+
+def _octets(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 class Submission:

@@ -8,6 +8,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -93,6 +94,7 @@ scache unix - - n - 1 scache
 tlsproxy unix - - n - 0 tlsproxy
 postlog unix-dgram n - n - 1 postlogd
 """
+_DIGITS = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxy"
 _QUEUES = ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "saved", "trace")
 _BUSY = ("maildrop", "incoming", "active")
 _JAIL_FILES = ("resolv.conf", "hosts", "services", "nsswitch.conf", "localtime")
@@ -109,6 +111,7 @@ class Instance:
         self.observations = observations
         self.agent = agent
         self.master: subprocess.Popen[bytes] | None = None
+        self.enqueued: list[str] = []
         self._mounted = False
 
     # Set-up
@@ -283,6 +286,22 @@ class Instance:
             f"the mail system did not come to rest: queue {files}; servers busy {observations.pending}; {running}"
         )
 
+    def enqueue(self, octets: bytes) -> None:
+        """Put a queue file where the queue manager looks for new mail, and tell it."""
+        queue_id = f"4VbBBB{_digits(len(self.enqueued), 4)}zB{_digits(len(self.enqueued), 3)}"
+        self.enqueued.append(queue_id)
+        path = SPOOL / "pid" / queue_id
+        path.write_bytes(octets)
+        os.chown(path, pwd.getpwnam("postfix").pw_uid, -1)
+        path.chmod(0o700)
+        then = time.time() - 10  # a file "from the future" would have to wait
+        os.utime(path, (then, then))
+        path.rename(SPOOL / "incoming" / queue_id)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(os.fspath(SPOOL / "public/qmgr"))
+            connection.send(b"I")
+        self.observations.bump()
+
     async def command(self, *command: str, data: bytes = b"") -> tuple[int, str]:
         """Run a command of Postfix; exit status and output."""
         process = await asyncio.create_subprocess_exec(
@@ -297,6 +316,15 @@ class Instance:
         self.observations.bump()
         assert process.returncode is not None
         return process.returncode, output.decode(errors="replace")
+
+
+def _digits(number: int, count: int) -> str:
+    """A number as queue ids have them, all of one length."""
+    digits = ""
+    for _ in range(count):
+        number, digit = divmod(number, len(_DIGITS))
+        digits = _DIGITS[digit] + digits
+    return digits
 
 
 def age() -> None:

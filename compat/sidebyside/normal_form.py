@@ -48,11 +48,15 @@ _COARSE_CLOCK = re.compile(r"warning: (file system clock is|resetting file time 
 class Names:
     """Stable names for queue ids: ``M1``, ``M2`` in the order of submission, ``M1.bounce`` for notices about them."""
 
-    def __init__(self, logs: Iterable[LogLine]) -> None:
-        self.by_id: dict[str, str] = {}
+    def __init__(self, logs: Iterable[LogLine], first: Sequence[str] = ()) -> None:
+        """
+        Args:
+            first: queue ids of messages that nobody logs the submission of.
+        """
+        self.by_id: dict[str, str] = {queue_id: f"M{number}" for number, queue_id in enumerate(first, 1)}
         logs = list(logs)
         heads = re.compile(rf"({_QUEUE_ID}): (?:uid=|client=)")
-        number = 0
+        number = len(first)
         for line in logs:
             found = heads.match(line.text)
             if found and found[1] not in self.by_id and _program(line) in ("pickup", "smtpd"):

@@ -273,7 +273,7 @@ class Run:
     def _collect(self) -> Sections:
         scenario, observations = self._scenario, self._observations
         self._note_open_connections()
-        names = normal_form.Names(observations.logs)
+        names = normal_form.Names(observations.logs, self._instance.enqueued)
         if scenario.get("anonymous"):
             names.forget_numbers()
 

@@ -1,5 +1,6 @@
 """The delivery agent as a program: puts the rooms together, in the order of process chapter 3, steps 13 to 23."""
 
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,6 +34,7 @@ from postfix_smtp.smtp.settings import SmtpSettings
 from postfix_smtp.tables.base import TableFlags
 
 if TYPE_CHECKING:
+    from postfix_smtp.delivery.domains import OwnDomains
     from postfix_smtp.delivery.shared_cache import SharedCache
     from postfix_smtp.delivery.status_filter import StatusFilter
     from postfix_smtp.message.checks import Checks
@@ -261,12 +263,11 @@ class _Preparation:
         return _without_errors(MatchList(name, value, self._tables(), Style.STRING))
 
     def _open_sasl(self) -> None:
-        from postfix_smtp.delivery.domains import OwnDomains
         from postfix_smtp.sasl.opening import open_sasl
 
         def domains() -> OwnDomains:
             self._local = self._open_list("mydestination")
-            return OwnDomains(self._local, _own_addresses(self._p))
+            return self._own_domains()
 
         self._sasl = open_sasl(self._p, self._tables(), domains)
 
@@ -318,12 +319,17 @@ class _Preparation:
         maps = self._maps["generic"]
         if maps is None:
             return None
-        from postfix_smtp.delivery.domains import OwnDomains
         from postfix_smtp.ipc.rewrite import RewriteClient
         from postfix_smtp.message.generic import GenericMapper, GenericSettings
 
-        domains = OwnDomains(self._local, _own_addresses(self._p))
-        return GenericMapper(GenericSettings.from_parameters(self._p), maps, domains, RewriteClient(ipc).rewrite)
+        settings = GenericSettings.from_parameters(self._p)
+        return GenericMapper(settings, maps, self._own_domains(), RewriteClient(ipc).rewrite)
+
+    def _own_domains(self) -> "OwnDomains":
+        from postfix_smtp.delivery.domains import OwnDomains
+
+        ipv6 = socket.AF_INET6 in self._p.families
+        return OwnDomains(self._local, _own_addresses(self._p), ipv6=ipv6)
 
     def _resolver(self, routing: RoutingSettings) -> "Resolver | None":
         if not routing.dns_enabled:

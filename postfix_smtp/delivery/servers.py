@@ -57,12 +57,15 @@ class Servers:
         self._verbosity = verbosity
         self._body: Body | None = None
         self._may_store = False
+        self._options = request.options
+        if tools.settings.version < (3, 10):
+            self._options = request.options.before_3_10()
         self._keys = keys.key_form(tools.settings.version)
         self._key_context = KeyContext(
             tools.settings.service,
             request.sender if tools.settings.sender_dependent and tools.settings.sasl_passwords else None,
             tools.settings.sasl_passwords,
-            request.options.needs_smtputf8,
+            self._options.needs_smtputf8,
         )
         tls = tools.tls
         self._tls_plans = None if tls is None else tls.begin(request)
@@ -323,7 +326,7 @@ class Servers:
             encoding=request.encoding,
             envelope_id=request.envelope_id,
             ret=request.ret,
-            options=request.options,
+            options=self._options,
             submission=request.submission,
             probe=self._tools.smtp.probe_target if request.is_probe else None,
         )
@@ -345,7 +348,7 @@ class Servers:
             request.queue_id,
             nexthop=request.nexthop,
             message_age=now - request.times.arrival,
-            options=request.options,
+            options=self._options,
             best_preference=is_best,
             detect_loops=detect_loops,
             tls=plan.need,

@@ -43,6 +43,14 @@ class SendOptions(IntFlag):
         """The server must offer SMTPUTF8: requested, and something is really internationalised."""
         return bool(self & self.SMTPUTF8_REQUESTED and self & self.SMTPUTF8_CONTENT)
 
+    def before_3_10(self) -> "SendOptions":
+        """The options as a Postfix without further ones takes them: any bit is about SMTPUTF8.
+
+        Bits that it does not know are in queue files of a newer Postfix that was there before.
+        """
+        known = self & self.SMTPUTF8_ALL
+        return known if known == self else known | self.SMTPUTF8_HEADER
+
 
 class Notify(IntFlag):
     """DSN NOTIFY of a recipient (RFC 3461); 0 is "not given"."""

@@ -29,6 +29,8 @@ class Kind(IntEnum):
 Node = tuple[Kind, bytes]
 
 _COMMA: Node = (Kind.OPERATOR, b",")
+_LEFT: Node = (Kind.OPERATOR, b"<")
+_RIGHT: Node = (Kind.OPERATOR, b">")
 _WORDS = (Kind.ATOM, Kind.QUOTED, Kind.LITERAL)
 
 _TOKEN = re.compile(
@@ -186,10 +188,10 @@ def internal_form(nodes: list[Node]) -> bytes:
 def external_form(address: bytes) -> bytes:
     """How an address is written in a header; the empty address is a quoted empty local part there.
 
-    What is wrong with a domain is not repaired, but read and written once like a list.
+    What is wrong with a domain is not repaired, but read and written once like a list; a source route is, too.
     """
     quoted = to_octets(quote_822(to_text(address))) or b'""'
-    if _NOT_IN_DOMAIN.search(quoted, quoted.rfind(b"@") + 1):
+    if quoted.startswith(b"@") or _NOT_IN_DOMAIN.search(quoted, quoted.rfind(b"@") + 1):
         return to_octets(quote_822(to_text(unparse(tokens(quoted), internal=True)))) or b'""'
     return quoted
 
@@ -248,20 +250,19 @@ def without_long_comments(nodes: list[Node]) -> list[Node]:
 
 
 def _without_long_comment(member: list[Node]) -> list[Node]:
-    address: bytes | None = None
-    for index, (kind, text) in enumerate(member):
-        if kind is Kind.ADDRESS:
-            address = text
-        elif kind is Kind.OPERATOR and text == b"<" and member[index + 1 : index + 2] == [(Kind.OPERATOR, b">")]:
-            address = b""
-    if address is None:
+    inside: list[Node] | None = None
+    for index, node in enumerate(member):
+        if node[0] is Kind.ADDRESS:
+            inside = [node]
+        elif node == _LEFT and member[index + 1 : index + 2] == [_RIGHT]:
+            inside = []
+    if inside is None:
         return member
     written = unparse(member)
-    if len(written) - (len(external_form(address)) if address else 0) <= _COMMENTS_MAX:
+    if len(written) - len(unparse(inside)) <= _COMMENTS_MAX:
         return member
     log.warning(f"stripping too many comments from address: {to_text(written[:_WARNING_LENGTH])}...")
-    inside: list[Node] = [(Kind.ADDRESS, address)] if address else []
-    return [(Kind.OPERATOR, b"<"), *inside, (Kind.OPERATOR, b">")]
+    return [_LEFT, *inside, _RIGHT]
 
 
 def write_header(name: bytes, nodes: list[Node]) -> bytes:

@@ -24,7 +24,7 @@ from postfix_smtp.ipc.delivery import (
     encode_request,
     encode_times,
 )
-from postfix_smtp.ipc.request import DeliveryReply, DeliveryRequest, MessageTimes
+from postfix_smtp.ipc.request import DeliveryReply, DeliveryRequest, MessageTimes, SendOptions
 
 T = TypeVar("T")
 READ_ERROR = "deliver_request_get: error receiving common attributes"
@@ -227,3 +227,12 @@ def test_reply_to_nobody_is_silent(caplog: pytest.LogCaptureFixture) -> None:
 
     asyncio.run(run())
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("bits", "expected", "needed"), [(0, 0, False), (1, 1, False), (9, 9, True), (16, 2, False), (17, 3, True)]
+)
+def test_without_other_options_any_bit_is_about_smtputf8(bits: int, expected: int, needed: bool) -> None:
+    options = SendOptions(bits).before_3_10()
+    assert options == expected
+    assert options.needs_smtputf8 is needed

@@ -81,6 +81,7 @@ def test_addresses_are_found(text: bytes, found: list[bytes]) -> None:
         (b"a@[x(c),!", b"a@[x(c),!]"),
         (b'"", a@x', b'"", a@x'),
         (b'""@x', b'""@x'),
+        (b"<@r1,@r2:a@x>, <@r1:a@x>", b"<@r1, @r2:a@x>, <@r1:a@x>"),
     ],
 )
 def test_lists_are_written_again(text: bytes, written: bytes) -> None:
@@ -106,8 +107,16 @@ def test_too_many_comments_are_stripped(size: int, stripped: bool, caplog: pytes
     assert caplog.messages == ([warning] if stripped else [])
 
 
+@pytest.mark.parametrize(("size", "stripped"), [(248, False), (249, True)])
+def test_an_empty_local_part_is_written_with_quotes(size: int, stripped: bool) -> None:
+    # which do not count as comments
+    text = b'"" (' + b"c" * (size - 1) + b")"
+    assert unparse(without_long_comments(parse(text))) == (b'<"">' if stripped else text)
+
+
 def test_an_empty_address_counts_as_one(caplog: pytest.LogCaptureFixture) -> None:
     assert unparse(without_long_comments(parse(b'"' + b"p" * 300 + b'" <>, b@y'))) == b"<>,\nb@y"
+    assert unparse(without_long_comments(parse(b'"' + b"p" * 300 + b'" <"">'))) == b'<"">'
     assert unparse(without_long_comments(parse(b"(" + b"p" * 300 + b")"))) == b"(" + b"p" * 300 + b")"
 
 

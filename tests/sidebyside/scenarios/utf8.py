@@ -1,6 +1,6 @@
 """Scenarios: utf8."""
 
-from compat.sidebyside.scenario import add
+from compat.sidebyside.scenario import add, message
 
 add(
     "utf8/both",
@@ -150,3 +150,12 @@ for number, host in enumerate(
     ("ab--ü.test", "-ü.test", "ü-.test", "\u0301a.test", "aא.test", "ü..test", "xn--a-ü.test"), 1
 ):
     add(f"utf8/relay-without-a-label-form-{number}", main={"relayhost": f"[{host}]"}, servers=[])
+
+# Bits of a newer Postfix, in a queue file that was there before
+for name, bits in (("alone", 16), ("requested", 17)):
+    add(
+        f"utf8/unknown-bits-{name}",
+        messages=[message(via="queue", original="ö@x.test".encode(), lines=[b"To: x", b"", b"x"], smtputf8=bits)],
+        srv={"kw": ["8BITMIME", "DSN"]},
+        max="3.9",
+    )
