@@ -247,6 +247,8 @@ class Settings:
             self._set("smtp_tls_loglevel", chance.pick("0", "1"))
             if chance.maybe(0.2):
                 self._set("smtp_tls_note_starttls_offer", "yes")
+        if chance.maybe(0.06):
+            self.overrides.update(inet_protocols="ipv6", inet_interfaces="[::1]")
 
     def _set(self, name: str, value: str) -> None:
         name = lmtp_name(name) if self._lmtp else name

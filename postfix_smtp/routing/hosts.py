@@ -107,7 +107,7 @@ class HostFinder:
     async def _find_srv(self, destination: Destination) -> Resolution:
         settings = self._settings
         assert self._resolver is not None
-        name = f"_{destination.service}._tcp.{names.to_ascii(destination.host) or destination.host}"
+        name = f"_{destination.service}._tcp.{destination.host}"
         answer = await self._resolver.lookup(name, "SRV", validate=settings.dnssec)
         fallback = settings.srv_fallback
         loop = Resolution()

@@ -109,6 +109,11 @@ def test_srv_record_without_port_means_the_port_of_the_service(tmp_path: Path) -
     assert [each.port for each in found.addresses] == [587]
 
 
+def test_srv_trouble_names_the_destination_as_it_was_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    find(["_smtp._tcp.xn--bcher-kva.test SRV 10 0 25 a.example"], "bücher.test", srv=True, tmp_path=tmp_path)
+    assert "no SRV host for _smtp._tcp.bücher.test has a valid address record" in caplog.messages
+
+
 def test_a_destination_has_at_most_a_hundred_addresses(tmp_path: Path) -> None:
     records = [
         *(f"dest.example MX {number} {name}.example" for number, name in enumerate("abc")),
