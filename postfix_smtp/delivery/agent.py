@@ -104,7 +104,7 @@ class _Delivery:
         if len(request.recipients) > 1:
             log.warning(f"flag `{flag}' requires {settings.service}_destination_recipient_limit = 1")
             failure = Dsn(CONFIGURATION_ERROR, "mail system configuration error")
-        elif flag == "D" and await delivered_before(self._queue_file, request, tools.generic):
+        elif flag == "D" and await delivered_before(self._queue_file, request, tools.generic, utf8=tools.smtp.utf8):
             failure = Dsn("5.4.6", f"mail forwarding loop for {request.recipients[0].address}")
         else:
             return False

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from postfix_smtp.dsn import Dsn
 from postfix_smtp.ipc.request import Recipient
 from postfix_smtp.smtp.quoting import quote_822
+from postfix_smtp.text import fold
 
 _MICROSECONDS = 1_000_000
 
@@ -80,6 +81,7 @@ def recipient_line(
     word: str,
     *,
     external: bool,
+    utf8: bool = True,
     tls: str = "",
 ) -> str:
     """The log line of one recipient.
@@ -90,11 +92,12 @@ def recipient_line(
         delays: from :meth:`Timeline.delays`.
         word: ``sent``, ``deferred``, ``bounced``...
         external: addresses in quoted form.
+        utf8: addresses are compared as Unicode; else only A to Z have two cases.
         tls: value of ``tls=`` (3.11), empty: no such field.
     """
     address = shown_address(recipient.address, external=external)
     original = ""
-    if recipient.original and recipient.original.casefold() != recipient.address.casefold():
+    if recipient.original and fold(recipient.original, unicode=utf8) != fold(recipient.address, unicode=utf8):
         original = f", orig_to=<{shown_address(recipient.original, external=external)}>"
     used = f", conn_use={uses}" if uses > 1 else ""
     shown_tls = f", tls={tls}" if tls else ""

@@ -32,6 +32,7 @@ class ReportSettings:
         delay_digits: ``delay_logging_resolution_limit``.
         external_addresses: ``info_log_address_format = external``.
         verify_failures: ``address_verify_negative_cache``.
+        utf8: ``smtputf8_enable``.
     """
 
     bounce: str
@@ -42,6 +43,7 @@ class ReportSettings:
     external_addresses: bool
     verify_failures: bool
     is_lmtp: bool
+    utf8: bool = True
 
     @classmethod
     def from_parameters(cls, p: Parameters) -> "ReportSettings":
@@ -55,6 +57,7 @@ class ReportSettings:
             external_addresses=p.text("info_log_address_format") != "internal",
             verify_failures=p.flag("address_verify_negative_cache"),
             is_lmtp=p.program == "lmtp",
+            utf8=p.flag("smtputf8_enable"),
         )
 
 
@@ -410,6 +413,7 @@ class Reporter:
                 dsn,
                 word,
                 external=self._settings.external_addresses,
+                utf8=self._settings.utf8,
                 tls=self.tls_status,
             )
         )

@@ -10,7 +10,7 @@ from postfix_smtp.message.headers import header_name
 from postfix_smtp.queue.file import QueueFile
 from postfix_smtp.queue.records import LINE, PAUSE, PIECE
 from postfix_smtp.smtp.quoting import quote_822
-from postfix_smtp.text import to_octets
+from postfix_smtp.text import fold, to_octets, to_text
 
 if TYPE_CHECKING:
     from postfix_smtp.message.generic import GenericMapper
@@ -94,19 +94,24 @@ async def _external(address: str, generic: "GenericMapper | None") -> bytes:
     return to_octets(quote_822(address))
 
 
-async def delivered_before(queue_file: QueueFile, request: DeliveryRequest, generic: "GenericMapper | None") -> bool:
+async def delivered_before(
+    queue_file: QueueFile, request: DeliveryRequest, generic: "GenericMapper | None", *, utf8: bool
+) -> bool:
     """Whether the content has the only recipient of the request in a Delivered-To header already.
+
+    Args:
+        utf8: addresses are compared as Unicode; else only A to Z have two cases.
 
     Raises:
         FatalError: the queue file cannot be read, or ``smtp_generic_maps`` does not answer.
     """
     recipient = await _external(request.recipients[0].address, generic)
-    return recipient.lower() in _delivered_to(queue_file, request)
+    return fold(to_text(recipient), unicode=utf8) in _delivered_to(queue_file, request, utf8)
 
 
-def _delivered_to(queue_file: QueueFile, request: DeliveryRequest) -> set[bytes]:
-    """The lower-case values of Delivered-To headers, as far as each is on one line with its name."""
-    values: set[bytes] = set()
+def _delivered_to(queue_file: QueueFile, request: DeliveryRequest, utf8: bool) -> set[str]:
+    """The folded values of Delivered-To headers, as far as each is on one line with its name."""
+    values: set[str] = set()
     reader = queue_file.records(request.data_offset)
     previous = LINE
     while (kind := reader.next()) in (LINE, PIECE, PAUSE):
@@ -120,5 +125,7 @@ def _delivered_to(queue_file: QueueFile, request: DeliveryRequest) -> set[bytes]
         if not name:
             break
         if name.lower() == b"delivered-to" and len(values) < _VALUES_MAX:
-            values.add(line[line.index(b":", len(name)) + 1 :].lstrip(_BLANKS).lower())
+            # one octet is left out for the colon, even if blanks come before it
+            value = line.partition(b"\0")[0][len(name) + 1 :].lstrip(_BLANKS)
+            values.add(fold(to_text(value), unicode=utf8))
     return values

@@ -93,14 +93,21 @@ def _unescaped(text: bytes) -> bytes:
 
 def parse(text: bytes) -> list[Node]:
     """The top-level nodes of an address list, in order: addresses, and everything that is not part of one."""
-    return _Parser(tokens(text)).parse()
+    return _Parser(tokens(text), internal_form).parse()
+
+
+def quoted_addresses(text: bytes) -> list[bytes]:
+    """The addresses of a list, with the quotes that they have there: an ``@`` may be inside of them."""
+    nodes = _Parser(tokens(text), lambda nodes: unparse(nodes, comma=b", ")).parse()
+    return [address for kind, address in nodes if kind is Kind.ADDRESS]
 
 
 class _Parser:
     """One walk from the last token to the first; results are collected in this, reverse, order."""
 
-    def __init__(self, source: list[Node]) -> None:
+    def __init__(self, source: list[Node], address_form: Callable[[list[Node]], bytes]) -> None:
         self._tokens = source
+        self._address_form = address_form
         self._done: list[Node] = []
         self._pending: list[Node] = []  # between the current token and the right edge
 
@@ -149,7 +156,7 @@ class _Parser:
         """Make an address of what is pending, if anything."""
         if not self._pending:
             return False
-        self._done.append((Kind.ADDRESS, internal_form(self._pending[::-1])))
+        self._done.append((Kind.ADDRESS, self._address_form(self._pending[::-1])))
         self._pending = []
         return True
 
@@ -192,21 +199,22 @@ def external_form(address: bytes) -> bytes:
     """
     quoted = to_octets(quote_822(to_text(address))) or b'""'
     if quoted.startswith(b"@") or _NOT_IN_DOMAIN.search(quoted, quoted.rfind(b"@") + 1):
-        return to_octets(quote_822(to_text(unparse(tokens(quoted), internal=True)))) or b'""'
+        return to_octets(quote_822(to_text(unparse(tokens(quoted), internal=True, comma=b", ")))) or b'""'
     return quoted
 
 
-def unparse(nodes: list[Node], internal: bool = False) -> bytes:
+def unparse(nodes: list[Node], *, internal: bool = False, comma: bytes = b",\n") -> bytes:
     """Write nodes as text.
 
     Args:
-        internal: for tokens of one address, without quotes and backslashes; else each comma ends a line.
+        internal: without quotes and backslashes.
+        comma: a comma, and what separates it from what follows.
     """
     pieces: list[bytes] = []
     for index, node in enumerate(nodes):
         kind, text = node
         if node == _COMMA:
-            pieces.append(b",\n" if not internal else b", " if index + 1 < len(nodes) else b",")
+            pieces.append(comma if index + 1 < len(nodes) or b"\n" in comma else text)
             continue
         if internal:
             pieces.append(internal_form([node]))

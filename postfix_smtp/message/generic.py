@@ -8,7 +8,7 @@ from postfix_smtp import log
 from postfix_smtp.config.access import Parameters
 from postfix_smtp.errors import FatalError, TableError
 from postfix_smtp.message.address_search import AddressParts, AddressSearch, LocalDomains
-from postfix_smtp.message.addresses import Kind, parse
+from postfix_smtp.message.addresses import quoted_addresses
 from postfix_smtp.message.settings import propagated_extensions
 from postfix_smtp.smtp.quoting import quote_822, unquote_822
 from postfix_smtp.text import to_octets, to_text
@@ -94,13 +94,13 @@ class GenericMapper:
             value = quote_822(local.removesuffix(extension) + value)
         elif value in ("", "<>"):
             return ""
-        results = [to_text(text) for kind, text in parse(to_octets(value)) if kind is Kind.ADDRESS]
+        results = quoted_addresses(to_octets(value))
         if not results:
             log.warning(f'{self._maps.title} lookup of {address} returns non-address result "{value}"')
             raise self._problem(address)
         if len(results) > 1:
             log.warning(f"multi-valued {self._maps.title} result for {address}")
-        result = unquote_822(await self._rewrite(quote_822(results[0]))) if results[0] else ""
+        result = unquote_822(await self._rewrite(to_text(results[0]))) if results[0] != b'""' else ""
         if extension and self._settings.propagate:
             at = result.rfind("@")
             at = len(result) if at < 0 else at

@@ -3,24 +3,14 @@
 from postfix_smtp import log
 from postfix_smtp.errors import TableError
 from postfix_smtp.tables.base import Table
+from postfix_smtp.text import ascii_lower, fold
 
 _BAD_UTF8 = "malformed UTF-8 or invalid codepoint"
-_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 def is_utf8(text: str) -> bool:
     """Whether the octets behind `text` are well-formed UTF-8."""
     return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
-
-
-def ascii_lower(text: str) -> str:
-    """Lower-case the letters A to Z, and nothing else."""
-    return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
-
-
-def fold(text: str, *, unicode: bool) -> str:
-    """Fold a key: Unicode default case folding, or A to Z only."""
-    return text.casefold() if unicode and not text.isascii() else ascii_lower(text)
 
 
 class FoldingTable(Table):

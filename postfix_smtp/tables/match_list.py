@@ -11,9 +11,9 @@ from postfix_smtp.config.lists import split_tables
 from postfix_smtp.errors import FatalError, TableError
 from postfix_smtp.tables import networks
 from postfix_smtp.tables.base import Table, TableFlags
-from postfix_smtp.tables.layers import UnavailableTable, fold
+from postfix_smtp.tables.layers import UnavailableTable
 from postfix_smtp.tables.opening import Opener
-from postfix_smtp.text import to_text
+from postfix_smtp.text import fold, to_text
 
 TABLE_FLAGS = TableFlags.LOCK | TableFlags.UTF8_REQUEST
 _ADDRESS = re.compile(r"[0-9a-fA-F.:]+\Z")

@@ -4,11 +4,10 @@ import os
 import time
 
 from postfix_smtp.tables.base import OpenError, Table, TableFlags
-from postfix_smtp.tables.layers import fold
 from postfix_smtp.tables.opening import Opener
 from postfix_smtp.tables.source import entries
 from postfix_smtp.tables.values import MemoryTable
-from postfix_smtp.text import to_text
+from postfix_smtp.text import fold, to_text
 
 _HOT_PAUSE = 0.3
 _HOT_AGE = 1.0

@@ -7,8 +7,9 @@ from postfix_smtp.config.lines import SEPARATORS, WHITE
 from postfix_smtp.config.lists import split_tables
 from postfix_smtp.errors import TableError
 from postfix_smtp.tables.base import OpenError, Table, TableFlags
-from postfix_smtp.tables.layers import fold, is_utf8
+from postfix_smtp.tables.layers import is_utf8
 from postfix_smtp.tables.opening import Opener
+from postfix_smtp.text import fold
 
 
 class MemoryTable(Table):

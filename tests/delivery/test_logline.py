@@ -32,8 +32,9 @@ DSN = Dsn("2.0.0", "250 2.0.0 Ok: queued as 12345")
 RELAY = "mx1.dest.example[127.0.0.2]:25"
 
 
-def line(recipient: Recipient, uses: int = 1, *, external: bool = True, tls: str = "") -> str:
-    return recipient_line("1A2B", recipient, RELAY, uses, ("1", "0/0/0/1"), DSN, "sent", external=external, tls=tls)
+def line(recipient: Recipient, uses: int = 1, *, external: bool = True, utf8: bool = True, tls: str = "") -> str:
+    delays = ("1", "0/0/0/1")
+    return recipient_line("1A2B", recipient, RELAY, uses, delays, DSN, "sent", external=external, utf8=utf8, tls=tls)
 
 
 def test_the_line_of_a_delivered_recipient() -> None:
@@ -46,6 +47,12 @@ def test_the_line_of_a_delivered_recipient() -> None:
 def test_the_original_recipient_is_shown_only_if_it_differs_in_more_than_case() -> None:
     assert "orig_to" not in line(Recipient("USER@DEST.example", "user@dest.example", 5))
     assert "orig_to" not in line(Recipient("", "user@dest.example", 5))
+
+
+def test_case_is_a_matter_of_unicode_if_that_is_on() -> None:
+    recipient = Recipient("\u00fc@dest.example", "\u00dc@DEST.example", 5)
+    assert "orig_to" not in line(recipient)
+    assert "orig_to=<\u00fc@dest.example>" in line(recipient, utf8=False)
 
 
 def test_connection_use_and_tls_come_in_their_places() -> None:

@@ -62,20 +62,24 @@ def other_values(count: int) -> list[Record]:
     return [(b"N", b"Delivered-To: %d@z" % number) for number in range(count)]
 
 
-def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: list[Record], address: str) -> bool:
+def found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: list[Record], address: str, utf8: bool = True
+) -> bool:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "active").mkdir(exist_ok=True)
     queued = write_message("active/Q", QueueMessage(b"a@x", [QueueRecipient(b"b@y")], records))
     asked = request("Q", queued.data_offset, queued.size, recipients=(Recipient("", address, -1),))
     with QueueFile.open(QueueSettings(), "active", "Q") as file:
-        return asyncio.run(delivered_before(file, asked, None))
+        return asyncio.run(delivered_before(file, asked, None, utf8=utf8))
 
 
 @pytest.mark.parametrize(
     ("records", "expected"),
     [
         ([(b"N", b"Delivered-To: b@y.example")], True),
-        ([(b"N", b"delivered-TO \t:\t B@Y.example")], True),
+        ([(b"N", b"delivered-TO:\t B@Y.example")], True),
+        ([(b"N", b"Delivered-To : b@y.example")], False),
+        ([(b"N", b"Delivered-To: b@y.example\0x")], True),
         ([(b"N", b"X: y"), (b"N", b" folded"), (b"N", b"Delivered-To: b@y.example")], True),
         ([(b"N", b"Delivered-To: b@y.example ")], False),
         ([(b"N", b"Delivered-To:"), (b"N", b" b@y.example")], False),
@@ -90,3 +94,15 @@ def test_loops_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: list[Record], expected: bool
 ) -> None:
     assert found(tmp_path, monkeypatch, records, "b@Y.example") is expected
+
+
+@pytest.mark.parametrize(
+    ("recipient", "value", "folded"),
+    [("\u00dc@y", "\u00fc@Y", True), ("stra\u00dfe@y", "STRASSE@y", True), ("e\u0301@y", "\u00e9@y", False)],
+)
+def test_loops_are_found_in_any_case(
+    recipient: str, value: str, folded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [(b"N", b"Delivered-To: " + value.encode())]
+    assert found(tmp_path, monkeypatch, records, recipient) is folded
+    assert not found(tmp_path, monkeypatch, records, recipient, utf8=False)

@@ -132,6 +132,18 @@ def test_the_rewriting_service_gets_and_gives_quoted_forms() -> None:
     assert asked == ['"q t"@out.example']
 
 
+def test_an_at_sign_in_quotes_starts_no_domain() -> None:
+    asked = []
+
+    async def rewrite(address: str) -> str:
+        asked.append(address)
+        return f"{address}@origin.example"
+
+    for result in ('"a@b"', "a\\@b"):
+        assert mapped(f"inline:{{{{a@x.example = {result}}}}}", "a@x.example", rewrite=rewrite) == "a@b@origin.example"
+    assert asked == ['"a@b"'] * 2
+
+
 def test_the_empty_address_stays() -> None:
     assert mapped("inline:{{@x.example = y@z}}", "") == ""
 

@@ -44,7 +44,7 @@ def deliver(vector: Vector, mode: str) -> tuple[bytes | None, list[str], str]:
         async def run() -> bytes | None:
             if flags.needs_single_recipient() and len(request.recipients) > 1:
                 return None
-            if flags.delivered_to and await delivered_before(file, request, mapper):
+            if flags.delivered_to and await delivered_before(file, request, mapper, utf8=True):
                 return None
             added = await added_headers(flags, request, mapper)
             if mapper:

@@ -102,6 +102,13 @@ from_queue(
     *(b"To: " + b"c" * length + b'<"">, b@y.test' for length in (248, 249)),
     *(b"To: " + b"c" * length + b"<>, b@y.test" for length in (248, 249)),
 )
+for number, result in enumerate(("a\\@b", '"a@b"', '"a b"@c', 'a@"b@c"', "<@r1,@r2:a@b>", '"a"@c', '""', '" "')):
+    from_queue(
+        f"result-{number}",
+        b"To: b@x.test",
+        main={"smtp_generic_maps": "texthash:/etc/postfix/generic"},
+        files={"generic": f"b@x.test {result}\nu0@dest.test {result}\n"},
+    )
 LITERALS = (
     *("127.0.0.1", "127.0.0.01", "127.0.0.08", "::1", "1.2.3", "0.1.2.3", "a", "", "IPv6:::1", "ipv6:0:0:0:0:0:0:0:1"),
     *("IPv6:127.0.0.1", "IPv6:::ffff:127.0.0.1", "IPv6:1:2:3", "IPv6:1::2::3", "IPv6:", "IPv6:1:2:3:4:5:6:7:8:9"),

@@ -1,6 +1,6 @@
 """Scenarios: queue."""
 
-from compat.sidebyside.scenario import add
+from compat.sidebyside.scenario import add, agents, message
 
 add(
     "queue/control",
@@ -66,3 +66,19 @@ add(
         ("idle", 20),
     ],
 )
+
+# Delivered-To that tells a loop, or does not
+for number, header in enumerate(
+    [
+        b"Delivered-To: user@dest.test",
+        b"Delivered-To : user@dest.test",
+        b"Delivered-To: user@dest.test\0x",
+        b"DELIVERED-TO:\t USER@dest.TEST",
+        b"Delivered-To: user@dest.test ",
+    ]
+):
+    add(
+        f"queue/delivered-to-{number}",
+        messages=[message("user@dest.test", via="queue", lines=[header, b"", b"x"])],
+        agents=agents("smtp flags=D"),
+    )

@@ -1,6 +1,6 @@
 """Scenarios: utf8."""
 
-from compat.sidebyside.scenario import add, message
+from compat.sidebyside.scenario import add, agents, message
 
 add(
     "utf8/both",
@@ -159,3 +159,24 @@ for name, bits in (("alone", 16), ("requested", 17)):
         srv={"kw": ["8BITMIME", "DSN"]},
         max="3.9",
     )
+
+# Case of addresses in the program's own comparisons
+AGENTS = agents("smtp flags=D")
+CASES = (
+    ("Ü@dest.test", "ü@dest.test"),
+    ("straße@dest.test", "STRASSE@dest.test"),
+    ("user@dest.test", "USER@dest.test"),
+)
+for enabled in ("yes", "no"):
+    for number, (recipient, other) in enumerate(CASES):
+        add(
+            f"utf8/original-in-other-case-{enabled}-{number}",
+            main={"smtputf8_enable": enabled},
+            messages=[message(recipient, via="queue", original=other.encode(), lines=[b"To: x", b"", b"x"])],
+        )
+        add(
+            f"utf8/delivered-to-in-other-case-{enabled}-{number}",
+            main={"smtputf8_enable": enabled},
+            messages=[message(recipient, via="queue", lines=[f"Delivered-To: {other}".encode(), b"", b"x"])],
+            agents=AGENTS,
+        )
