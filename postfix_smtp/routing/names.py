@@ -3,7 +3,6 @@
 `check_hostname` says why a name is bad, because the log says it too.
 """
 
-import re
 import socket
 import unicodedata
 
@@ -13,34 +12,21 @@ MAX_NAME = 255
 MAX_LABEL = 63
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _DIGITS = frozenset("0123456789")
-_OCTET = "0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
-_IPV4 = re.compile(rf"(?!0+\.(?![0.]*\Z)){_OCTET}(?:\.{_OCTET}){{3}}")
-_GROUPS = re.compile(r"(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4})*)?")
-_LEAST_COLONS, _MOST_COLONS = 6, 7
+_HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
+_FIELDS_MAX = 8
+#: An IPv4 address at the end of an IPv6 address stands for two of its eight fields, and follows two colons at least.
+_EMBEDDED_AT = range(2, 7)
+_SHOWN = 100  #: octets of an address in a warning
 
 
 def is_ipv4(text: str) -> bool:
-    """Four decimal octets, with leading zeros if need be; only 0.0.0.0 begins with a zero octet."""
-    return _IPV4.fullmatch(text) is not None
+    """The syntax of an IPv4 address."""
+    return ipv4_problem(text) is None
 
 
 def is_ipv6(text: str) -> bool:
-    """The syntax of an IPv6 address, without brackets, prefix or zone, as Postfix counts groups.
-
-    It counts colons, 7 at most, or 6 before an IPv4 address, and without ``::`` 6 at least. So ``1:2:3:4:5:6:7`` has
-    the syntax of an address and is none, and ``1:2:3:4:5:6:7::`` is one and has not.
-    """
-    most = _MOST_COLONS
-    if "." in text:
-        text, _, ipv4 = text.rpartition(":")
-        if not is_ipv4(ipv4):
-            return False
-        text += ":0"
-        most = _LEAST_COLONS
-    colons = text.count(":")
-    sides = text.split("::")
-    least = _LEAST_COLONS if len(sides) == 1 else 0
-    return len(sides) <= 2 and least <= colons <= most and all(_GROUPS.fullmatch(side) for side in sides)
+    """The syntax of an IPv6 address, without brackets, prefix or zone."""
+    return ipv6_problem(text) is None
 
 
 def is_address(text: str) -> bool:
@@ -60,6 +46,85 @@ def numeric_address(host: str) -> str | None:
         return socket.inet_ntoa(socket.inet_aton(host))
     except (OSError, ValueError):
         return None
+
+
+def ipv4_problem(text: str) -> str | None:
+    """Why `text` is no IPv4 address, in the words of Postfix's warning; None if it may be one.
+
+    Four decimal octets, with leading zeros if need be; only 0.0.0.0 begins with a zero octet.
+    """
+    count = value = 0
+    digits = False  # the last character was one
+    for position, char in enumerate(text):
+        if char in _DIGITS:
+            count += not digits
+            value = int(char) + (10 * value if digits else 0)
+            digits = True
+            if value > 255:
+                return _ipv4("invalid octet value", text)
+        elif char == ".":
+            rest = text[position + 1 :]
+            if not digits or not rest:
+                return _ipv4("misplaced dot", text)
+            if count == 1 and not value and rest.strip("0."):
+                return _ipv4("bad initial octet value", text)
+            digits = False
+        else:
+            return _ipv4(f"invalid character {_code(char)}(decimal)", text)
+    return None if count == 4 else _ipv4("invalid octet count", text)
+
+
+def ipv6_problem(text: str) -> str | None:
+    """Why `text` is no IPv6 address, in the words of Postfix's warning; None if it may be one.
+
+    Only colons are counted: ``1:2:3`` has the syntax of an address and is none, ``1:2:3:4:5:6:7::`` is one and has not.
+    """
+    colons = length = field_start = 0
+    gap = -1  # number of colons before "::"
+    for position, char in enumerate(text):
+        if char == ".":
+            if colons not in _EMBEDDED_AT:
+                return _ipv6("malformed IPv4-in-IPv6", text)
+            return ipv4_problem(text[field_start:])
+        if char == ":":
+            doubled = text.startswith(":", position + 1)
+            if not position and not doubled:
+                return _ipv6("bad null first field in IPv6", text)
+            if colons + 1 >= _FIELDS_MAX:
+                return _ipv6("too many `:' in IPv6", text)
+            colons += 1
+            if doubled:
+                if gap >= 0:
+                    return _ipv6("too many `::' in IPv6", text)
+                gap = colons
+            length, field_start = 0, position + 1
+        elif char in _HEXADECIMAL:
+            length += 1
+            if length > 4:
+                return _ipv6("malformed IPv6", text)
+        else:
+            return _ipv6(f"invalid character {_code(char)}(decimal) in IPv6", text)
+    if colons < 2:
+        return _ipv6("too few `:' in IPv6", text)
+    if not length and gap != colons - 1:
+        return _ipv6("bad null last field in IPv6", text)
+    return None
+
+
+def _ipv4(what: str, text: str) -> str:
+    return f"valid_ipv4_hostaddr: {what}: {_shown(text)}"
+
+
+def _ipv6(what: str, text: str) -> str:
+    return f"valid_ipv6_hostaddr: {what} address: {_shown(text)}"
+
+
+def _code(char: str) -> int:
+    return char.encode("utf-8", "surrogateescape")[0]
+
+
+def _shown(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape")[:_SHOWN].decode("utf-8", "surrogateescape")
 
 
 def hostname_problem(name: str, *, wildcard: bool = False) -> str | None:

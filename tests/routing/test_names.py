@@ -17,7 +17,8 @@ from postfix_smtp.routing.names import is_address, numeric_address, to_ascii
             "::3:4:5:6:7:8",
             "::ffff:010.0.0.1",
         ),
-        *("::1.2.3.4", "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:7"),
+        *("::1.2.3.4", "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:7", "1:2:3"),
+        "0" * 5000 + "1.1.1.1",
     ],
 )
 def test_what_has_the_syntax_of_an_address(text: str) -> None:

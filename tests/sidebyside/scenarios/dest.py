@@ -61,3 +61,7 @@ add("dest/hexadecimal-address", main={"relayhost": "[0xC0.0.2.1]"})
 
 for number, host in enumerate(("192.0.2.0001", "0.1.2.3", "::ffff:010.0.0.1", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7::"), 1):
     add(f"dest/odd-address-{number}", main={"relayhost": f"[{host}]"})
+
+for _what, _text in (("short", "1:2:3"), ("seven", "1:2:3:4:5:6:7")):
+    # the syntax of an address, which is none
+    add(f"dest/ipv6-without-gap-{_what}", main={"transport_maps": f"inline:{{{{dest.test=smtp:[{_text}]}}}}"}, srv={})
