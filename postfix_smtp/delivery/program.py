@@ -265,7 +265,7 @@ class _Preparation:
     def _open_sasl(self) -> None:
         from postfix_smtp.sasl.opening import open_sasl
 
-        def domains() -> OwnDomains:
+        def domains() -> "OwnDomains":
             self._local = self._open_list("mydestination")
             return self._own_domains()
 
