@@ -126,9 +126,14 @@ class KeptConnection:
         try:
             await channel.receive(self._protocol)
         except ListError as broken:
-            # A server that closes at once passes: the request will fail
-            if not broken.empty:
+            # A server that closes at once passes: the request will fail. So does one that announces something else
+            # than a protocol: the warning is all
+            if not (broken.empty or broken.stopped):
                 raise
+            if channel.error:
+                raise Trouble(0) from None
+        # Postfix's stream forgets what it has not read when it turns to writing
+        channel.take_pending()
         return channel
 
     def _used(self) -> None:
@@ -209,15 +214,19 @@ class TwiceClient:
 
     async def talk(self, conversation: Conversation[T]) -> T | None:
         """Hold a conversation; None when that failed twice, which has been logged."""
+
+        async def unless_closed(channel: Channel) -> T:
+            if channel.readable_now():
+                # Nothing is due: the server closed the connection
+                raise ListError(empty=True)
+            return await conversation(channel)
+
         connection = self._connection
         async with connection.lock:
             for last in (False, True):
                 error: int | None
                 try:
-                    if connection.is_stale:
-                        connection.close()
-                        raise Trouble(errno.EPIPE)
-                    return await connection.use(conversation)
+                    return await connection.use(unless_closed)
                 except Unreachable as failure:
                     error = failure.error
                     log.warning(f"connect to {connection.path}: {error_text(error)}")
@@ -255,7 +264,7 @@ class OnceBrokenClient:
                 except Unreachable as failure:
                     log.warning(f"connect to {connection.path}: {error_text(failure.error)}")
                 except Trouble as failure:
-                    if not failure.handshake and (last or failure.error not in SILENT):
+                    if not failure.handshake and failure.error not in SILENT:
                         log.warning(f"problem talking to service {connection.path}: {error_text(failure.error)}")
                 if last:
                     log.warning("disabling connection caching")

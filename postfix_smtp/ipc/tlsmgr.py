@@ -1,6 +1,5 @@
 """tlsmgr(8): entropy, and TLS sessions shared by all processes (ipc chapter 9)."""
 
-import errno
 import time
 from dataclasses import dataclass
 from typing import Any, Final
@@ -122,8 +121,9 @@ class BlockingTlsManagerClient:
                         log.warning(f"connect to {self._path}: {error_text(failure.errno)}")
                         raise
                     channel.handshake(ANNOUNCEMENT)
-                elif channel.readable_now():
-                    raise BrokenPipeError(errno.EPIPE, "")
+                if channel.readable_now():
+                    # Nothing is due: the server closed the connection
+                    raise ListError(empty=True)
                 channel.send(request)
                 return channel.receive(layout)
             except (OSError, ListError) as failure:
