@@ -10,7 +10,7 @@ from postfix_smtp.message.headers import header_name
 from postfix_smtp.queue.file import QueueFile
 from postfix_smtp.queue.records import LINE, PAUSE, PIECE
 from postfix_smtp.smtp.quoting import quote_822
-from postfix_smtp.text import to_octets
+from postfix_smtp.text import to_octets, to_text
 
 if TYPE_CHECKING:
     from postfix_smtp.message.generic import GenericMapper
@@ -50,7 +50,8 @@ class DeliveryFlags:
                 raise FatalError(f"unknown attribute name: {argument}")
             for letter in value:
                 if letter not in _KNOWN:
-                    raise FatalError(f'unknown {argument} value "{letter}" in "{value}"')
+                    octet = to_text(to_octets(letter)[:1])
+                    raise FatalError(f'unknown {argument} value "{octet}" in "{value}"')
             letters = value
         return cls("D" in letters, "O" in letters, "R" in letters, "X" in letters)
 
