@@ -21,6 +21,7 @@ PAUSE = 1.0  #: seconds between attempts
 CONNECT_ATTEMPTS = 11
 CONNECT_PAUSE = 10.0  #: seconds between attempts to connect that are numbered
 SILENT: Final = (errno.EPIPE, errno.ENOENT)  #: not worth a warning: the server ended, or restarts
+QUIET: Final = (0, *SILENT)  #: the same of a first attempt of class T
 
 
 class Unreachable(Exception):
@@ -232,9 +233,9 @@ class TwiceClient:
                     log.warning(f"connect to {connection.path}: {error_text(error)}")
                 except Trouble as failure:
                     error = failure.error
-                if last:
+                if last or error not in QUIET:
                     log.warning(f"problem talking to server {connection.path}: {error_text(error)}")
-                else:
+                if not last:
                     await asyncio.sleep(PAUSE)
         return None
 

@@ -127,9 +127,9 @@ class BlockingTlsManagerClient:
                 channel.send(request)
                 return channel.receive(layout)
             except (OSError, ListError) as failure:
-                if last:
-                    text = error_text(os_error(failure, self._channel))
-                    log.warning(f"problem talking to server {self._path}: {text}")
+                error = os_error(failure, self._channel)
+                if last or error not in kept.QUIET:
+                    log.warning(f"problem talking to server {self._path}: {error_text(error)}")
                 self.close()
                 if not last:
                     time.sleep(kept.PAUSE)

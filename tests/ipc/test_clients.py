@@ -497,6 +497,24 @@ def test_silent_tls_manager_is_not_asked(
 
 
 @pytest.mark.parametrize("blocking", [False, True])
+def test_tls_manager_whose_master_is_gone(queue: Path, caplog: pytest.LogCaptureFixture, blocking: bool) -> None:
+    with ScriptedService(queue / "private/tlsmgr"):
+        pass
+    if blocking:
+        assert BlockingTlsManagerClient(SETTINGS).seed(32) is None
+    else:
+        assert asyncio.run(TlsManagerClient(SETTINGS).seed(32)) is None
+    assert (
+        warnings(caplog)
+        == [
+            "connect to private/tlsmgr: Connection refused",
+            "problem talking to server private/tlsmgr: Connection refused",
+        ]
+        * 2
+    )
+
+
+@pytest.mark.parametrize("blocking", [False, True])
 def test_no_tls_manager(caplog: pytest.LogCaptureFixture, blocking: bool) -> None:
     if blocking:
         assert BlockingTlsManagerClient(SETTINGS).seed(32) is None
