@@ -45,13 +45,17 @@ class Listener:
         return self.socket.fileno()
 
     def accept(self) -> socket.socket | None:
-        """One connection, or None if there is none."""
+        """One connection, or None if there is none.
+
+        Raises:
+            OSError: there may be one, but it cannot be accepted: no descriptors or no memory are left.
+        """
         try:
             connected, _ = self.socket.accept()
         except OSError as failure:
-            if failure.errno not in _NOTHING:
-                log.error(f"accept connection: {os.strerror(failure.errno or 0)}")
-            return None
+            if failure.errno in _NOTHING:
+                return None
+            raise
         self.configure(connected)
         return connected
 

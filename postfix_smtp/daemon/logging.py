@@ -187,7 +187,7 @@ def install(handler: LogHandler) -> None:
 
 def provisional(handler: LogHandler, program: str) -> None:
     """Log as the environment says, before main.cf is read (step 4 of the start)."""
-    tag = f"{os.environ.get('MAIL_LOGTAG') or 'postfix'}/{program}"
+    tag = f"{os.environ.get('MAIL_LOGTAG', 'postfix')}/{program}"
     path = os.environ.get("POSTLOG_SERVICE")
     if path:
         handler.use(tag, Postlog(tag, os.environ.get("POSTLOG_HOSTNAME") or "amnesiac", path))

@@ -1,10 +1,12 @@
 """The start of a service process, step by step (process chapter 3), and its end."""
 
+import contextlib
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final, NoReturn
 
 from postfix_smtp import log
@@ -258,6 +260,7 @@ class _Start:
         if line.stdio:
             asyncio.run(_run(server.serve_once(program, settings)))
             return
+        limits.warn_of_few_descriptors()
         _close_on_exec(line.sockets)
         channel = StatusChannel(STATUS_DESCRIPTOR, generation)
         sockets = listeners(transport, line.sockets)
@@ -272,8 +275,11 @@ class _Start:
 def _close_on_exec(sockets: int) -> None:
     from postfix_smtp.daemon.listener import FIRST_DESCRIPTOR
 
-    inherited = (*FLOW_DESCRIPTORS, STATUS_DESCRIPTOR, *range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + sockets))
-    for number in inherited:
+    for number in FLOW_DESCRIPTORS:
+        # Of no use here, so they need not be there
+        with contextlib.suppress(OSError):
+            os.set_inheritable(number, False)
+    for number in chain((STATUS_DESCRIPTOR,), range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + sockets)):
         try:
             os.set_inheritable(number, False)
         except OSError as failure:

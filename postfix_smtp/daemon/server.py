@@ -126,7 +126,11 @@ class Server:
             log.info(f"table {changed} has changed -- restarting")
             self._leave()
             return
-        connected = listener.accept()
+        try:
+            connected = listener.accept()
+        except OSError as failure:
+            self._cannot_accept(f"accept connection: {os.strerror(failure.errno or 0)}")
+            return
         if connected is None:
             return
         if self._idle_timer is not None:
@@ -153,6 +157,18 @@ class Server:
         task.add_done_callback(self._tasks.discard)
         deadline = self._loop.call_later(self._settings.deadline, task.cancel)
         task.add_done_callback(lambda _task: deadline.cancel())
+
+    def _cannot_accept(self, text: str) -> None:
+        """Without a delivery in progress try again, until too many errors end the process, as they end Postfix's.
+
+        With one, wait for its end: it frees what is missing here, and is not to be lost.
+        """
+        if not self._in_progress:
+            log.error(text)
+            return
+        log.warning(text)
+        self._tell(Status.TAKEN)
+        self._accept_clients(False)
 
     def _greet(self, client: socket.socket) -> DeliveryConnection | None:
         return greet(Channel(client, self._name, self._settings.ipc_timeout), self._settings.options_name)

@@ -10,6 +10,9 @@ from postfix_smtp import log
 from postfix_smtp.errors import FatalError
 
 _MESSAGE: Final = struct.Struct("=iIi")
+_DIGITS: Final = "0123456789"
+_OCTAL_DIGITS: Final = "01234567"
+_LARGEST: Final = (1 << 64) - 1
 
 
 class Status(IntEnum):
@@ -22,14 +25,17 @@ class Status(IntEnum):
 def generation(text: str | None) -> int:
     """The number in environment variable ``GENERATION``, octal; 0 without one.
 
+    Any digits will do, as they do for Postfix: what begins with the first that is not octal does not count.
+
     Raises:
-        FatalError: it is not a number.
+        FatalError: something else than digits.
     """
     if text is None:
         return 0
-    if not text or text.strip("01234567"):
+    if not text or text.strip(_DIGITS):
         raise FatalError(f"bad generation: {text}")
-    number = int(text, 8) & 0xFFFFFFFF
+    octal = text[: len(text) - len(text.lstrip(_OCTAL_DIGITS))] or "0"
+    number = min(int(octal, 8), _LARGEST) & 0xFFFFFFFF
     if log.verbose():
         log.info(f"process generation: {text} ({number:o})")
     return number

@@ -34,16 +34,21 @@ class BlockingChannel:
             raise
 
     def handshake(self, protocol: Layout) -> None:
-        """Read the announcement; a server that closes at once passes.
+        """Read the announcement. A server that closes at once passes, and so does one that announces no protocol.
 
         Raises:
-            ListError: it is another protocol's.
+            ListError: it is another protocol's, or the time limit passed.
         """
         try:
             self.receive(protocol)
         except ListError as broken:
-            if not broken.empty:
+            if not (broken.empty or broken.stopped):
                 raise
+            if self.error:
+                self.error = 0
+                raise
+        # Postfix's stream forgets what it has not read when it turns to writing
+        self._decoder.take_pending()
 
     def send(self, octets: bytes) -> None:
         """Write a whole list.

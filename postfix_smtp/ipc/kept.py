@@ -21,6 +21,7 @@ PAUSE = 1.0  #: seconds between attempts
 CONNECT_ATTEMPTS = 11
 CONNECT_PAUSE = 10.0  #: seconds between attempts to connect that are numbered
 SILENT: Final = (errno.EPIPE, errno.ENOENT)  #: not worth a warning: the server ended, or restarts
+QUIET: Final = (0, *SILENT)  #: the same of a first attempt of class T
 
 
 class Unreachable(Exception):
@@ -126,9 +127,14 @@ class KeptConnection:
         try:
             await channel.receive(self._protocol)
         except ListError as broken:
-            # A server that closes at once passes: the request will fail
-            if not broken.empty:
+            # A server that closes at once passes: the request will fail. So does one that announces something else
+            # than a protocol: the warning is all
+            if not (broken.empty or broken.stopped):
                 raise
+            if channel.error:
+                raise Trouble(0) from None
+        # Postfix's stream forgets what it has not read when it turns to writing
+        channel.take_pending()
         return channel
 
     def _used(self) -> None:
@@ -209,23 +215,27 @@ class TwiceClient:
 
     async def talk(self, conversation: Conversation[T]) -> T | None:
         """Hold a conversation; None when that failed twice, which has been logged."""
+
+        async def unless_closed(channel: Channel) -> T:
+            if channel.readable_now():
+                # Nothing is due: the server closed the connection
+                raise ListError(empty=True)
+            return await conversation(channel)
+
         connection = self._connection
         async with connection.lock:
             for last in (False, True):
                 error: int | None
                 try:
-                    if connection.is_stale:
-                        connection.close()
-                        raise Trouble(errno.EPIPE)
-                    return await connection.use(conversation)
+                    return await connection.use(unless_closed)
                 except Unreachable as failure:
                     error = failure.error
                     log.warning(f"connect to {connection.path}: {error_text(error)}")
                 except Trouble as failure:
                     error = failure.error
-                if last:
+                if last or error not in QUIET:
                     log.warning(f"problem talking to server {connection.path}: {error_text(error)}")
-                else:
+                if not last:
                     await asyncio.sleep(PAUSE)
         return None
 
@@ -255,7 +265,7 @@ class OnceBrokenClient:
                 except Unreachable as failure:
                     log.warning(f"connect to {connection.path}: {error_text(failure.error)}")
                 except Trouble as failure:
-                    if not failure.handshake and (last or failure.error not in SILENT):
+                    if not failure.handshake and failure.error not in SILENT:
                         log.warning(f"problem talking to service {connection.path}: {error_text(failure.error)}")
                 if last:
                     log.warning("disabling connection caching")

@@ -1,6 +1,5 @@
 """tlsmgr(8): entropy, and TLS sessions shared by all processes (ipc chapter 9)."""
 
-import errno
 import time
 from dataclasses import dataclass
 from typing import Any, Final
@@ -122,14 +121,15 @@ class BlockingTlsManagerClient:
                         log.warning(f"connect to {self._path}: {error_text(failure.errno)}")
                         raise
                     channel.handshake(ANNOUNCEMENT)
-                elif channel.readable_now():
-                    raise BrokenPipeError(errno.EPIPE, "")
+                if channel.readable_now():
+                    # Nothing is due: the server closed the connection
+                    raise ListError(empty=True)
                 channel.send(request)
                 return channel.receive(layout)
             except (OSError, ListError) as failure:
-                if last:
-                    text = error_text(os_error(failure, self._channel))
-                    log.warning(f"problem talking to server {self._path}: {text}")
+                error = os_error(failure, self._channel)
+                if last or error not in kept.QUIET:
+                    log.warning(f"problem talking to server {self._path}: {error_text(error)}")
                 self.close()
                 if not last:
                     time.sleep(kept.PAUSE)

@@ -179,7 +179,7 @@ class Opener:
 
     def _type(self, kind: str) -> TypeOpener:
         known = kind in _TYPES and self.settings.version >= _SINCE.get(kind, ())
-        if kind not in _ALWAYS_THERE and self.parameters is not None:
+        if not (known and kind in _ALWAYS_THERE) and self.parameters is not None:
             from postfix_smtp.tables.plugins import Plugins
 
             parameters = self.parameters

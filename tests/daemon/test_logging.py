@@ -182,6 +182,16 @@ def test_before_main_cf_the_environment_decides(
     assert sink.recv(4096).endswith(f" amnesiac tagged/smtp[{PID}]: x".encode())
 
 
+def test_tag_of_the_environment_may_be_empty(
+    handler: LogHandler, path: str, sink: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAIL_LOGTAG", "")
+    monkeypatch.setenv("POSTLOG_SERVICE", path)
+    provisional(handler, "smtp")
+    log.info("text")
+    assert b" /smtp[" in sink.recv(4096)
+
+
 def test_before_main_cf_syslog_is_used_without_postlog(
     handler: LogHandler, path: str, sink: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -186,6 +186,22 @@ def test_verbose_start(world: World) -> None:
     assert world.log.texts.count("send attr protocol = delivery_request_protocol") == 1
 
 
+@pytest.mark.parametrize("count", ["4", "99999999999"])
+def test_sockets_that_are_not_there(world: World, count: str) -> None:
+    """However many are announced, the first one that is missing ends the start."""
+    assert run(world, "-t", "unix", "-s", count).returncode == 1
+    assert re.fullmatch(r"fatal: descriptor \d: Bad file descriptor", world.log.texts[-1])
+
+
+def test_few_descriptors_are_warned_about(world: World) -> None:
+    for limit, lines in ((255, 1), (256, 0)):
+        limited = ["sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *world.command("smtp"), "-t", "unix"]
+        before = len(world.log.texts)
+        subprocess.run(limited, env=world.environment, stdin=subprocess.DEVNULL, timeout=30, check=False, cwd="/")
+        warning = f"warning: could allocate space for only {limit} open files"
+        assert world.log.texts[before:].count(warning) == lines
+
+
 @pytest.mark.parametrize("transport", ["inet", "pass"])
 def test_other_transport_types(transport: str) -> None:
     """The process serves a TCP socket, or takes over a connection that is handed to it."""

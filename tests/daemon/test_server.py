@@ -1,6 +1,7 @@
 """The process under the emulated master: acceptance checks of the process chapter, as far as they need no real one."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -333,6 +334,56 @@ def test_announcement_does_not_wait_for_a_turn_of_the_loop(tmp_path: Path) -> No
         return announced
 
     assert asyncio.run(scenario()) == b"protocol\0delivery_request_protocol\0\0"
+
+
+class FullListener(Listener):
+    """Has no descriptor for a second client as long as `full` says so."""
+
+    full = False
+
+    def accept(self) -> socket.socket | None:
+        if self.full:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return super().accept()
+
+
+def test_without_descriptors_the_end_of_a_delivery_is_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Trying again and again would end the process, and with it what it delivers."""
+
+    async def scenario() -> bytes:
+        endpoint = socket.socket(socket.AF_UNIX)
+        endpoint.bind(str(tmp_path / "smtp"))
+        endpoint.listen()
+        listener = FullListener(endpoint)
+        master, ours = socket.socketpair()
+        master.setblocking(False)
+        settings = ServerSettings("smtp", 4, 100, 60, 10, 60, "smtputf8")
+        server = Server(DummyProgram(), settings, StatusChannel(ours.detach(), 1), [listener])
+        running = asyncio.create_task(server.run())
+        loop = asyncio.get_running_loop()
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+        with master, endpoint:
+            for client in clients:
+                client.setblocking(False)
+            await loop.sock_connect(clients[0], str(tmp_path / "smtp"))
+            await loop.sock_recv(clients[0], 100)
+            listener.full = True
+            await loop.sock_connect(clients[1], str(tmp_path / "smtp"))
+            told = await loop.sock_recv(master, 100)
+            listener.full = False
+            clients[0].close()
+            told += await loop.sock_recv(master, 100)
+            await loop.sock_recv(clients[1], 100)
+            clients[1].close()
+            master.close()
+            await running
+        return told[8::12]
+
+    assert asyncio.run(scenario()) == b"\0\1"  # TAKEN, AVAIL
+    assert [text for text in caplog.messages if "accept" in text] == ["accept connection: Too many open files"]
+    assert [record.levelname for record in caplog.records if "accept" in record.message] == ["WARNING"]
 
 
 def test_wake_up_is_answered_and_warned_about(world: World) -> None:

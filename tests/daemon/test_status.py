@@ -31,12 +31,25 @@ def test_closed_channel_is_noticed() -> None:
     assert not channel.report(Status.AVAIL)
 
 
-@pytest.mark.parametrize(("text", "number"), [(None, 0), ("7", 7), ("10", 8), ("204", 132)])
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (None, 0),
+        ("7", 7),
+        ("10", 8),
+        ("204", 132),
+        ("8", 0),
+        ("789", 7),
+        ("40000000000", 0),
+        ("37777777777", 0xFFFFFFFF),
+        ("7" * 25, 0xFFFFFFFF),
+    ],
+)
 def test_generation_is_octal(text: str | None, number: int) -> None:
     assert generation(text) == number
 
 
-@pytest.mark.parametrize("text", ["9x", "", "8", "-1", "0o7", "1_0", " 1"])
+@pytest.mark.parametrize("text", ["9x", "", "-1", "0o7", "1_0", " 1", "١"])
 def test_bad_generation(text: str) -> None:
     with pytest.raises(FatalError, match=f"^bad generation: {text}$"):
         generation(text)

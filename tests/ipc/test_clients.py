@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -384,6 +385,30 @@ def test_cache_that_fails_twice_is_not_used_again(queue: Path, caplog: pytest.Lo
     ]
 
 
+@pytest.mark.parametrize("announced", [b"some\0thing\0\0", b"\0", b"protocol\0connection_cache_protocol\0a\0b\0\0"])
+def test_cache_that_announces_no_protocol_is_used(
+    queue: Path, caplog: pytest.LogCaptureFixture, announced: bytes
+) -> None:
+    script = [("send", announced), ("read", FIND_DESTINATION), ("send", b"status\x002\0property\0\0property\0\0\0")]
+    with ScriptedService(queue / "private/scache", [*script, ("eof", None)]):
+        client = CacheClient(SETTINGS)
+
+        async def run() -> None:
+            assert await client.find_destination(LABEL) is None
+            assert not client.disabled
+            client.close()
+
+        asyncio.run(run())
+    assert len(warnings(caplog)) == 1
+
+
+def test_cache_that_closes_at_once_is_given_up_without_a_reason(queue: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with ScriptedService(queue / "private/scache", [("close", None)]):
+        assert asyncio.run(CacheClient(SETTINGS).find_destination(LABEL)) is None
+    told = [text for text in warnings(caplog) if "Connection reset" not in text]
+    assert told == ["disabling connection caching"]
+
+
 def test_cache_with_the_wrong_protocol(queue: Path, caplog: pytest.LogCaptureFixture) -> None:
     with ScriptedService(queue / "private/scache", [announce("x"), ("eof", None)]):
         assert asyncio.run(CacheClient(SETTINGS).find_destination(LABEL)) is None
@@ -445,6 +470,48 @@ def test_tls_manager_at_start(queue: Path) -> None:
         assert len(client.seed(32) or b"") == 32
         assert client.policy("smtp") == SessionPolicy(True, 3600)
         client.close()
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_tls_manager_that_closes_at_once(queue: Path, caplog: pytest.LogCaptureFixture, blocking: bool) -> None:
+    with ScriptedService(queue / "private/tlsmgr", [("close", None)]):
+        if blocking:
+            assert BlockingTlsManagerClient(SETTINGS).seed(32) is None
+        else:
+            assert asyncio.run(TlsManagerClient(SETTINGS).seed(32)) is None
+    assert warnings(caplog) == ["problem talking to server private/tlsmgr: Application error"]
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+@pytest.mark.parametrize("limit", [0.05])
+def test_silent_tls_manager_is_not_asked(
+    queue: Path, caplog: pytest.LogCaptureFixture, blocking: bool, limit: float
+) -> None:
+    settings = replace(SETTINGS, timeout=limit)
+    with ScriptedService(queue / "private/tlsmgr", [("eof", None)]):
+        if blocking:
+            assert BlockingTlsManagerClient(settings).seed(32) is None
+        else:
+            assert asyncio.run(TlsManagerClient(settings).seed(32)) is None
+    assert warnings(caplog) == ["problem talking to server private/tlsmgr: Application error"]
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_tls_manager_whose_master_is_gone(queue: Path, caplog: pytest.LogCaptureFixture, blocking: bool) -> None:
+    with ScriptedService(queue / "private/tlsmgr"):
+        pass
+    if blocking:
+        assert BlockingTlsManagerClient(SETTINGS).seed(32) is None
+    else:
+        assert asyncio.run(TlsManagerClient(SETTINGS).seed(32)) is None
+    assert (
+        warnings(caplog)
+        == [
+            "connect to private/tlsmgr: Connection refused",
+            "problem talking to server private/tlsmgr: Connection refused",
+        ]
+        * 2
+    )
 
 
 @pytest.mark.parametrize("blocking", [False, True])

@@ -32,6 +32,7 @@ def test_flags_are_parsed(arguments: list[str], expected: DeliveryFlags) -> None
     ("argument", "text"),
     [
         ("flags=DZ", 'unknown flags=DZ value "Z" in "DZ"'),
+        ("flags=Dé", 'unknown flags=Dé value "\udcc3" in "Dé"'),
         ("flags=dO", 'unknown flags=dO value "d" in "dO"'),
         ("FLAGS=D,R", 'unknown FLAGS=D,R value "," in "D,R"'),
         ("foo=bar", "unknown attribute name: foo=bar"),

@@ -42,6 +42,14 @@ def test_an_unknown_type(
     assert problem(tmp_path, "foo:x", version, caplog) == ("unsupported dictionary type: foo", hint)
 
 
+def test_a_type_of_a_later_release(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "dynamicmaps.cf").write_text("#\n")
+    unsupported = "unsupported dictionary type: debug"
+    hint = f"{unsupported}. Is the postfix-debug package installed?"
+    assert problem(tmp_path, "debug:static:x", (3, 10, 3), caplog) == (unsupported, [hint])
+    assert problem(tmp_path, "debug:static:x", (3, 11, 0), caplog)[0] == ""
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="needs files of root")
 @pytest.mark.parametrize("version", [(3, 7, 11), (3, 10, 3)])
 def test_a_plugin_that_is_not_there(version: tuple[int, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -93,3 +93,48 @@ add(
 )
 
 add("process/syslog-name-of-service", agents=agents("smtp -o syslog_name=side/$service_name"))
+
+SLOWLY = {"on": {"DOT": (("sleep", 1.0), ("reply", "250 2.0.0 slow"))}}
+FOUR = [{"to": [f"user{number}@dest.test"], "via": "smtp"} for number in range(4)]
+UNCACHED = {"smtp_connection_cache_on_demand": "no"}
+
+add(
+    "process/two-at-a-time",
+    srv=SLOWLY,
+    agents=agents(limit="2"),
+    main=UNCACHED,
+    messages=FOUR,
+    steps=[("sendquick", 0, 1, 2, 3), ("idle",)],
+    concurrent=True,
+    cost=3,
+)
+
+add(
+    "process/two-at-a-time-for-a-destination",
+    srv=SLOWLY,
+    main={**UNCACHED, "smtp_destination_concurrency_limit": "2"},
+    messages=FOUR,
+    steps=[("sendquick", 0, 1, 2, 3), ("idle",)],
+    concurrent=True,
+    cost=3,
+)
+
+add(
+    "process/remains-root-in-the-jail",
+    chroot=True,
+    agents="smtp unix - n y - - smtp\nrelay unix - - n - - smtp\nlmtp unix - - n - - lmtp\n",
+)
+
+add(
+    "process/stop-while-delivering",
+    srv={"on": {"RCPT": [("hang",), "250 ok"]}},
+    steps=[("send", 0), ("wait_script", "server hangs"), ("silent", "postfix", "stop"), ("quiet",)],
+    cost=3,
+)
+
+add(
+    "process/limits-by-options",
+    agents=agents("smtp -i 1s -m 1"),
+    steps=[("send", 0), ("idle",), ("wait_agents_gone",), ("send", 0), ("idle",)],
+    cost=2,
+)
