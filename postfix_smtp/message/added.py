@@ -50,7 +50,8 @@ class DeliveryFlags:
                 raise FatalError(f"unknown attribute name: {argument}")
             for letter in value:
                 if letter not in _KNOWN:
-                    raise FatalError(f'unknown {argument} value "{letter}" in "{value}"')
+                    octet = to_text(to_octets(letter)[:1])
+                    raise FatalError(f'unknown {argument} value "{octet}" in "{value}"')
             letters = value
         return cls("D" in letters, "O" in letters, "R" in letters, "X" in letters)
 
